@@ -1,0 +1,109 @@
+/* Entry: command line, signals, exit code. The only place that ends the process. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/signals.h"
+
+#include <locale.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static const char *const run_flags[] = {"dry-run", "type", "parent", "id",
+                                        "only",    "tag",  "no-verify", NULL};
+static const char *const probe_flag[] = {"probe", NULL};
+static const char *const host_flag[] = {"host", NULL};
+static const char *const read_flags[] = {"at", "from", "host", NULL};
+static const char *const restore_flags[] = {"at",   "component", "path",  "target", "from",
+                                            "host", "dry-run",   "force", NULL};
+static const char *const verify_flags[] = {"all", "level", "host", NULL};
+static const char *const prune_flags[] = {"dry-run", NULL};
+static const char *const schedule_flags[] = {"cron", "install", "remove", "output", "user", NULL};
+static const char *const init_flags[] = {"force", NULL};
+
+const struct bk_verb bk_verbs[] = {
+    {"run", "PIPELINE", "back up what the pipeline says", 1, 1, run_flags, bk_verb_run},
+    {"validate", "PIPELINE...", "check pipeline files and name every mistake", 1,
+     BK_MAX_POSITIONAL, probe_flag, bk_verb_validate},
+    {"list", "PIPELINE", "list the backups of a pipeline or store", 1, 1, host_flag, bk_verb_list},
+    {"show", "PIPELINE [BACKUP]", "show what a backup holds and how it was made", 1, 2, read_flags,
+     bk_verb_show},
+    {"ls", "PIPELINE BACKUP [COMPONENT [PATH]]", "list components, or the files of one", 2, 4,
+     read_flags, bk_verb_ls},
+    {"cat", "PIPELINE BACKUP COMPONENT [PATH]",
+     "write one component or file to standard output (a tree without PATH: as tar)", 3, 4,
+     read_flags, bk_verb_cat},
+    {"restore", "PIPELINE [BACKUP]", "restore a backup, in place or to a directory", 1, 2,
+     restore_flags, bk_verb_restore},
+    {"verify", "PIPELINE [BACKUP]", "prove that backups are there and whole", 1, 2, verify_flags,
+     bk_verb_verify},
+    {"prune", "PIPELINE", "apply retention, then collect garbage", 1, 1, prune_flags,
+     bk_verb_prune},
+    {"schedule", "PIPELINE... --cron", "print, install or remove crontab lines", 1,
+     BK_MAX_POSITIONAL, schedule_flags, bk_verb_schedule},
+    {"plugins", "[NAME]", "list the plugins, or the options of one", 0, 1, NULL, bk_verb_plugins},
+    {"schema", "", "print the JSON Schema of pipeline files", 0, 0, NULL, bk_verb_schema},
+    {"init", "[DIR]", "write a first pipeline and its .env.example", 0, 1, init_flags,
+     bk_verb_init},
+    {"doctor", "[PIPELINE]", "look at this installation, and at what a pipeline needs", 0, 1, NULL,
+     bk_verb_doctor},
+    {NULL, NULL, NULL, 0, 0, NULL, NULL},
+};
+
+static int run_verb(struct bk_cli *cli)
+{
+    struct bk_signals *signals = NULL;
+    struct bk_err err = {0};
+    bool json = cli->args.json, tty = isatty(STDERR_FILENO);
+    int rc = bk_cancel_new(NULL, &cli->cancel, &err), code;
+
+    if (rc >= 0)
+        rc = bk_signals_start(cli->cancel, &signals, &err);
+    if (rc >= 0) {
+        bk_reporter_init(&cli->reporter, json ? bk_cli_emit_json : bk_cli_emit_text, cli,
+                         json ? 1000 : tty && !cli->args.quiet ? 200 : 0);
+        rc = cli->verb->run(cli, &err);
+        bk_log_status(NULL);
+        if (rc >= 0)
+            rc = bk_cli_flush(&err);
+        bk_reporter_release(&cli->reporter);
+    }
+    code = bk_exit_code(rc);
+    if (signals && bk_signals_caught(signals))
+        code = 128 + bk_signals_caught(signals);
+    bk_signals_stop(signals);
+    /* A pipeline with mistakes has had them printed one by one. */
+    if (rc < 0 && (err.text[0] || err.rc != BAKE_E_CONFIG))
+        bk_log_err(&err);
+    bk_cancel_free(cli->cancel);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct bk_cli cli = {0};
+    struct bk_err err = {0};
+    struct rlimit no_core = {0, 0};
+    bool version;
+    int rc, code = 0;
+
+    (void)setlocale(LC_CTYPE, "C.UTF-8");
+    /* Secrets are in memory: no core dumps. */
+    (void)setrlimit(RLIMIT_CORE, &no_core);
+    rc = bk_args_parse(argc, argv, &cli.args, &cli.verb, &version, &err);
+    if (rc < 0) {
+        bk_log_err(&err);
+        code = bk_exit_code(rc);
+    } else if (version) {
+        printf("bakengine %s\n", BAKE_VERSION);
+    } else if (cli.args.help) {
+        bk_args_help(cli.verb);
+    } else {
+        bk_log_setup(BK_LOG_TEXT, cli.args.verbose ? BAKE_LOG_DEBUG
+                                  : cli.args.quiet ? BAKE_LOG_WARN
+                                                   : BAKE_LOG_INFO);
+        code = run_verb(&cli);
+    }
+    bk_args_release(&cli.args);
+    bk_mask_forget();
+    return code;
+}

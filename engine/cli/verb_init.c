@@ -1,0 +1,98 @@
+/* init: a first pipeline, and the names it reads from the environment. */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/path.h"
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char pipeline_text[] =
+    "# A bakengine pipeline: what to keep, through what, where to and for how long.\n"
+    "#   bakengine validate pipeline.yaml          finds mistakes\n"
+    "#   bakengine run pipeline.yaml --dry-run     says what would be done\n"
+    "#   bakengine run pipeline.yaml               does it\n"
+    "#   bakengine plugins files                   explains a plugin's options\n"
+    "pipeline: main\n"
+    "env_file: .env                 # copy .env.example; the environment wins over it\n"
+    "\n"
+    "sources:\n"
+    "  - name: system\n"
+    "    plugin: files\n"
+    "    paths: [/etc]              # absolute, or relative to this file; globs work\n"
+    "    exclude: [\"*.swp\", \"*~\"]   # as in .gitignore\n"
+    "\n"
+    "store:\n"
+    "  format: archive              # plain .tar.zst files: tar and zstd alone can restore them\n"
+    "\n"
+    "transforms:\n"
+    "  - plugin: zstd\n"
+    "    level: 3\n"
+    "\n"
+    "sinks:\n"
+    "  - plugin: local\n"
+    "    path: ${BACKUP_DIR:-./backups}\n"
+    "\n"
+    "# Nothing is ever removed without this line; only good backups count.\n"
+    "retention: {keep_last: 3, keep_daily: 30, keep_weekly: 12, keep_monthly: 12}\n"
+    "\n"
+    "verify:\n"
+    "  after_run: read              # read every byte back after each run\n"
+    "\n"
+    "# bakengine schedule pipeline.yaml --cron --install\n"
+    "schedule:\n"
+    "  incremental: \"0 2 * * 1-6\"\n"
+    "  full: \"0 2 * * 0\"\n"
+    "  prune: \"0 7 * * *\"\n";
+
+static const char env_text[] =
+    "# Names that pipeline.yaml reads. Copy this file to .env, set what you need, and keep it to\n"
+    "# yourself: chmod 600 .env\n"
+    "#BACKUP_DIR=/srv/backups\n";
+
+static int write_new(const char *dir, const char *name, const char *text, bool force,
+                     struct bk_err *err)
+{
+    char *path BK_FREE = bk_path_join(dir, name);
+    struct stat st;
+    int rc;
+
+    if (!path)
+        return bk_nomem(err);
+    if (!force && lstat(path, &st) == 0)
+        return bk_fail(err, BAKE_E_EXISTS, "'%s' exists and is kept\n"
+                                           "HINT: use --force to replace it",
+                       path);
+    rc = bk_write_file(path, text, strlen(text), 0640, err);
+    return rc;
+}
+
+int bk_verb_init(struct bk_cli *cli, struct bk_err *err)
+{
+    const char *dir = cli->args.pos[0] ? cli->args.pos[0] : ".";
+    char *path BK_FREE = bk_path_join(dir, "pipeline.yaml");
+    int rc = path ? bk_mkdir_p(dir, 0750, err) : bk_nomem(err);
+
+    if (rc >= 0)
+        rc = write_new(dir, "pipeline.yaml", pipeline_text, cli->args.force, err);
+    if (rc >= 0)
+        rc = write_new(dir, ".env.example", env_text, cli->args.force, err);
+    if (rc < 0)
+        return rc;
+    if (cli->args.json) {
+        json_t *doc = json_object();
+
+        bk_json_set_str(doc, "pipeline", path);
+        return bk_cli_json(doc, err);
+    }
+    if (!cli->args.quiet)
+        printf("wrote %s and .env.example beside it\n"
+               "next: look through it, then\n"
+               "  cp %s/.env.example %s/.env\n"
+               "  bakengine validate %s\n"
+               "  bakengine run %s --dry-run\n",
+               path, dir, dir, path, path);
+    return BAKE_OK;
+}

@@ -1,0 +1,104 @@
+/* list: the backups of a store. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *quality(const struct bk_backup *b)
+{
+    if (!b->manifest)
+        return "damaged";
+    if (b->good)
+        return "good";
+    return b->missing.n > 0 && bk_manifest_good(b->manifest) ? "incomplete" : "partial";
+}
+
+static json_t *backup_json(const struct bk_backup *b)
+{
+    json_t *j = json_object(), *names = json_array();
+    uint64_t in, stored, entries, warnings;
+
+    bk_json_set_str(j, "id", b->id);
+    bk_json_set_str(j, "status", quality(b));
+    if (!b->manifest) {
+        json_decref(names);
+        bk_json_set_str(j, "error", b->damage.text);
+        return j;
+    }
+    bk_manifest_totals(b->manifest, &in, &stored, &entries, &warnings);
+    bk_json_set_str(j, "pipeline", b->manifest->pipeline);
+    bk_json_set_str(j, "hostname", b->manifest->host);
+    bk_json_set_str(j, "type", b->manifest->type);
+    bk_json_set_time(j, "start", b->manifest->start_ns);
+    bk_json_set_time(j, "end", b->manifest->end_ns);
+    for (size_t i = 0; i < b->manifest->n_comps; i++)
+        json_array_append_new(names, json_string(b->manifest->comps[i].name));
+    json_object_set_new(j, "components", names);
+    names = json_array();
+    for (size_t i = 0; i < b->manifest->tags.n; i++)
+        json_array_append_new(names, json_string(b->manifest->tags.items[i]));
+    json_object_set_new(j, "tags", names);
+    bk_json_set_u64(j, "bytes_in", in);
+    bk_json_set_u64(j, "bytes_stored", stored);
+    bk_json_set_u64(j, "entries", entries);
+    bk_json_set_u64(j, "warnings", warnings);
+    bk_json_set_str(j, "verified", b->verified);
+    return j;
+}
+
+static int list_json(const struct bk_catalog *c, struct bk_err *err)
+{
+    json_t *doc = json_object(), *list = json_array();
+
+    for (size_t i = 0; i < c->n; i++)
+        json_array_append_new(list, backup_json(&c->backups[i]));
+    json_object_set_new(doc, "backups", list);
+    return bk_cli_json(doc, err);
+}
+
+static void list_text(const struct bk_catalog *c)
+{
+    int width = 2;
+
+    for (size_t i = 0; i < c->n; i++)
+        if ((int)strlen(c->backups[i].id) > width)
+            width = (int)strlen(c->backups[i].id);
+    printf("%-*s  %-20s  %-10s  %10s  %10s  %s\n", width, "ID", "STARTED", "STATUS", "SIZE",
+           "STORED", "VERIFIED");
+    for (size_t i = 0; i < c->n; i++) {
+        const struct bk_backup *b = &c->backups[i];
+        char time[BK_TIME_CAP] = "?", in_text[24] = "?", stored_text[24] = "?";
+        uint64_t in, stored, entries, warnings;
+
+        if (b->manifest) {
+            bk_manifest_totals(b->manifest, &in, &stored, &entries, &warnings);
+            bk_format_time(time, b->manifest->start_ns / 1000000000 * 1000000000);
+            bk_format_size(in_text, sizeof(in_text), in);
+            bk_format_size(stored_text, sizeof(stored_text), stored);
+        }
+        printf("%-*s  %-20s  %-10s  %10s  %10s  %s\n", width, b->id, time, quality(b), in_text,
+               stored_text, b->verified ? b->verified : "");
+        if (!b->manifest)
+            bk_log(BAKE_LOG_WARN, "%s", b->damage.text);
+    }
+}
+
+int bk_verb_list(struct bk_cli *cli, struct bk_err *err)
+{
+    struct bk_view v;
+    int rc = bk_view_open(cli, BK_CATALOG_RECORDS, &v, err);
+
+    if (rc < 0)
+        return rc;
+    if (cli->args.json)
+        rc = list_json(v.catalog, err);
+    else if (v.catalog->n == 0)
+        bk_log(BAKE_LOG_INFO, "there is no backup yet\nHINT: 'bakengine run' makes one");
+    else
+        list_text(v.catalog);
+    bk_view_close(&v);
+    return rc;
+}

@@ -1,0 +1,80 @@
+/* show: one backup's manifest. */
+#include "base/clock.h"
+#include "base/num.h"
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+static void show_component(const struct bk_mcomp *c)
+{
+    char in[24], stored[24], count[32], time[24];
+
+    printf("  %s (%s, from '%s'): %s", c->name, c->kind == BAKE_TREE ? "tree" : "blob", c->source,
+           bk_status_name(c->status));
+    if (c->status == BK_STATUS_FAILED) {
+        printf(": %s\n", c->error ? c->error : "?");
+        return;
+    }
+    if (c->kind == BAKE_TREE)
+        printf(", %s entries", bk_format_count(count, sizeof(count), c->entries));
+    printf(", %s -> %s in %s\n", bk_format_size(in, sizeof(in), c->bytes_in),
+           bk_format_size(stored, sizeof(stored), c->bytes_stored),
+           bk_format_duration(time, sizeof(time), c->duration_ms));
+    if (c->warnings || c->missing)
+        printf("    %llu warnings, %llu things could not be read\n",
+               (unsigned long long)c->warnings, (unsigned long long)c->missing);
+    for (size_t i = 0; i < c->n_objects; i++)
+        printf("    %-8s %s (%s)\n", c->objects[i].role, c->objects[i].name,
+               bk_format_size(in, sizeof(in), c->objects[i].size));
+}
+
+static void show_text(const struct bk_backup *b)
+{
+    const struct bk_manifest *m = b->manifest;
+    char start[BK_TIME_CAP], end[BK_TIME_CAP];
+    const char *name;
+    json_t *value;
+
+    printf("backup      %s\npipeline    %s on host %s\ntype        %s\nstarted     %s\nended"
+           "       %s\nstatus      %s\nengine      %s\n",
+           m->id, m->pipeline, m->host, m->type, bk_format_time(start, m->start_ns),
+           bk_format_time(end, m->end_ns), b->good ? "good" : "not good", m->engine);
+    printf("plugins    ");
+    json_object_foreach(m->plugins, name, value)
+        printf(" %s %s", name, json_string_value(value));
+    printf("\nencrypted   %s\n", m->encrypted ? "yes" : "no");
+    if (m->has_level)
+        printf("compression level %lld\n", (long long)m->compression_level);
+    if (m->tags.n > 0)
+        printf("tags       ");
+    for (size_t i = 0; i < m->tags.n; i++)
+        printf(" %s", m->tags.items[i]);
+    printf("%sverified    %s\n", m->tags.n ? "\n" : "", b->verified ? b->verified : "never");
+    for (size_t i = 0; i < b->missing.n; i++)
+        printf("missing     %s\n", b->missing.items[i]);
+    printf("components\n");
+    for (size_t i = 0; i < m->n_comps; i++)
+        show_component(&m->comps[i]);
+}
+
+int bk_verb_show(struct bk_cli *cli, struct bk_err *err)
+{
+    const struct bk_backup *b;
+    struct bk_view v;
+    int rc = bk_view_open(cli, BK_CATALOG_RECORDS, &v, err);
+
+    if (rc < 0)
+        return rc;
+    rc = bk_view_find(cli, &v, cli->args.pos[1], &b, err);
+    if (rc >= 0 && cli->args.json) {
+        json_t *doc = bk_manifest_json(b->manifest);
+
+        bk_json_set_bool(doc, "good", b->good);
+        bk_json_set_str(doc, "verified", b->verified);
+        rc = bk_cli_json(doc, err);
+    } else if (rc >= 0) {
+        show_text(b);
+    }
+    bk_view_close(&v);
+    return rc;
+}

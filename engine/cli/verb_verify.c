@@ -1,0 +1,46 @@
+/* verify, prune. */
+#include "cli/cli.h"
+#include "run/prune.h"
+#include "run/verify.h"
+
+static int parse_level(const char *level, enum bk_verify_level *ret, struct bk_err *err)
+{
+    if (!level || bk_streq(level, "read"))
+        *ret = BK_VERIFY_READ;
+    else if (bk_streq(level, "quick"))
+        *ret = BK_VERIFY_QUICK;
+    else
+        return bk_fail(err, BK_E_USAGE, "'%s' is not a level of verification: quick, read", level);
+    return BAKE_OK;
+}
+
+int bk_verb_verify(struct bk_cli *cli, struct bk_err *err)
+{
+    const struct bk_args *a = &cli->args;
+    struct bk_verify_opts opts = {.id = a->all ? NULL : a->pos[1] ? a->pos[1] : "latest"};
+    struct bk_session s;
+    int rc = parse_level(a->level, &opts.level, err);
+
+    if (rc >= 0 && a->all && a->pos[1])
+        rc = bk_fail(err, BK_E_USAGE, "a backup and --all cannot both be given");
+    if (rc >= 0)
+        rc = bk_session_open(a->pos[0], BK_LOAD_STORE, cli->cancel, &cli->reporter, &s, err);
+    if (rc < 0)
+        return rc;
+    opts.host = a->host ? a->host : s.host;
+    rc = bk_verify(&s, &opts, err);
+    bk_session_close(&s);
+    return rc;
+}
+
+int bk_verb_prune(struct bk_cli *cli, struct bk_err *err)
+{
+    struct bk_session s;
+    int rc = bk_session_open(cli->args.pos[0], BK_LOAD_ALL, cli->cancel, &cli->reporter, &s, err);
+
+    if (rc < 0)
+        return rc;
+    rc = bk_prune(&s, cli->args.dry_run, err);
+    bk_session_close(&s);
+    return rc;
+}

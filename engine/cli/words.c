@@ -1,0 +1,200 @@
+/* One line or table per event. */
+#include "cli/words.h"
+
+#include "base/num.h"
+#include "base/str.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *str(const json_t *e, const char *key)
+{
+    const char *s = json_string_value(json_object_get(e, key));
+
+    return s ? s : "";
+}
+
+static uint64_t num(const json_t *e, const char *key)
+{
+    json_int_t n = json_integer_value(json_object_get(e, key));
+
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static uint64_t ms(const json_t *e, const char *key)
+{
+    double s = json_number_value(json_object_get(e, key));
+
+    return s > 0 ? (uint64_t)(s * 1000.0) : 0;
+}
+
+static void component(const json_t *e)
+{
+    char in[24], stored[24], count[32], time[24];
+    uint64_t failed = num(e, "failed"), missing = num(e, "missing"), kept = num(e, "kept");
+
+    printf("  %-32s %-8s", str(e, "name"), str(e, "status"));
+    if (num(e, "entries") > 0)
+        printf(" %s entries", bk_format_count(count, sizeof(count), num(e, "entries")));
+    if (json_object_get(e, "bytes_stored"))
+        printf(" %s -> %s", bk_format_size(in, sizeof(in), num(e, "bytes_in")),
+               bk_format_size(stored, sizeof(stored), num(e, "bytes_stored")));
+    else
+        printf(" %s", bk_format_size(in, sizeof(in), num(e, "bytes")));
+    if (json_object_get(e, "duration"))
+        printf(" in %s", bk_format_duration(time, sizeof(time), ms(e, "duration")));
+    if (num(e, "warnings") > 0)
+        printf(", %s warnings", bk_format_count(count, sizeof(count), num(e, "warnings")));
+    if (missing > 0)
+        printf(", %s not read", bk_format_count(count, sizeof(count), missing));
+    if (kept > 0)
+        printf(", %s kept", bk_format_count(count, sizeof(count), kept));
+    if (failed > 0)
+        printf(", %s failed", bk_format_count(count, sizeof(count), failed));
+    printf("%s%s\n", *str(e, "error") ? ": " : "", str(e, "error"));
+}
+
+static void verified(const json_t *e)
+{
+    char bytes[24];
+
+    printf("  %s in '%s': %s %s, %llu objects", str(e, "id"), str(e, "sink"), str(e, "level"),
+           str(e, "result"), (unsigned long long)num(e, "objects"));
+    if (num(e, "bytes") > 0)
+        printf(", %s read back", bk_format_size(bytes, sizeof(bytes), num(e, "bytes")));
+    printf("\n");
+}
+
+static void retention(const json_t *e)
+{
+    const char *reasons = str(e, "reasons");
+
+    printf("  %-6s  %s  %s  %s%s\n", str(e, "action"), str(e, "start"), str(e, "id"),
+           json_is_true(json_object_get(e, "good")) ? "" : "(not good) ", reasons);
+}
+
+static void plan_parts(const json_t *e, const char *key, const char *what)
+{
+    const json_t *parts = json_object_get(e, key), *value;
+    size_t i;
+
+    for (i = 0; i < json_array_size(parts); i++) {
+        json_t *part = json_array_get(parts, i);
+        const char *name;
+
+        printf("  %-9s %s", i == 0 ? what : "", str(part, "plugin"));
+        json_object_foreach(part, name, value)
+        {
+            char *text;
+
+            if (bk_streq(name, "name") || bk_streq(name, "plugin"))
+                continue;
+            text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+            printf(" %s=%s", name, text ? text : "?");
+            free(text);
+        }
+        printf("\n");
+    }
+}
+
+static void plan(const json_t *e)
+{
+    const json_t *list = json_object_get(e, "components");
+    char bytes[24], count[32];
+    uint64_t total = 0;
+
+    if (*str(e, "id"))
+        printf("would restore %s %s%s\n", str(e, "id"),
+               *str(e, "target") ? "to " : "back in place", str(e, "target"));
+    else
+        printf("would back up, as '%s' (format %s):\n", str(e, "pipeline"), str(e, "format"));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *c = json_array_get(list, i);
+
+        total += num(c, "bytes");
+        printf("  %-32s %-4s %10s", str(c, "name"), str(c, "kind"),
+               bk_format_size(bytes, sizeof(bytes), num(c, "bytes")));
+        if (num(c, "entries") > 0)
+            printf(" %s entries", bk_format_count(count, sizeof(count), num(c, "entries")));
+        if (*str(c, "object"))
+            printf("  -> %s", str(c, "object"));
+        printf("%s%s\n", *str(c, "error") ? "  ERROR: " : "", str(c, "error"));
+    }
+    printf("  %s in all\n", bk_format_size(bytes, sizeof(bytes), total));
+    plan_parts(e, "transforms", "through");
+    plan_parts(e, "sinks", "to");
+    if (num(e, "memory_budget") > 0)
+        printf("  memory    at most %s (%llu components at once)\n",
+               bk_format_size(bytes, sizeof(bytes), num(e, "memory_budget")),
+               (unsigned long long)num(e, "parallel"));
+}
+
+static void run_summary(const json_t *e, const char *time)
+{
+    char in[24], stored[24];
+
+    if (!*str(e, "id")) {
+        printf("nothing was backed up (%s)\n", time);
+        return;
+    }
+    printf("backup %s: %s, %llu components, %s -> %s in %s\n", str(e, "id"), str(e, "status"),
+           (unsigned long long)num(e, "components"),
+           bk_format_size(in, sizeof(in), num(e, "bytes_in")),
+           bk_format_size(stored, sizeof(stored), num(e, "bytes_stored")), time);
+    if (num(e, "pruned") > 0)
+        printf("retention removed %llu backups\n", (unsigned long long)num(e, "pruned"));
+}
+
+static void restore_summary(const json_t *e, const char *time)
+{
+    char bytes[24], count[32];
+
+    if (!*str(e, "id"))
+        return;
+    printf("restored %s %s%s: %s, %s entries, %s in %s\n", str(e, "id"),
+           *str(e, "target") ? "to " : "in place", str(e, "target"), str(e, "status"),
+           bk_format_count(count, sizeof(count), num(e, "entries")),
+           bk_format_size(bytes, sizeof(bytes), num(e, "bytes")), time);
+}
+
+static void prune_summary(const json_t *e, const char *time)
+{
+    char bytes[24];
+    bool dry = json_is_true(json_object_get(e, "dry_run"));
+
+    printf("%s %llu backups and %llu objects of unfinished runs, %s; %llu backups are kept (%s)\n",
+           dry ? "would remove" : "removed", (unsigned long long)num(e, "removed"),
+           (unsigned long long)num(e, "garbage_objects"),
+           bk_format_size(bytes, sizeof(bytes), num(e, "bytes_freed")),
+           (unsigned long long)num(e, "kept"), time);
+}
+
+static void summary(const json_t *e)
+{
+    char time[24];
+
+    bk_format_duration(time, sizeof(time), ms(e, "duration"));
+    if (bk_streq(str(e, "verb"), "run"))
+        run_summary(e, time);
+    else if (bk_streq(str(e, "verb"), "restore"))
+        restore_summary(e, time);
+    else if (bk_streq(str(e, "verb"), "prune"))
+        prune_summary(e, time);
+    else
+        printf("%s: %s, %llu backups (%s)\n", str(e, "verb"), str(e, "status"),
+               (unsigned long long)num(e, "backups"), time);
+}
+
+void bk_words(const char *type, const json_t *event)
+{
+    if (bk_streq(type, "component"))
+        component(event);
+    else if (bk_streq(type, "verified"))
+        verified(event);
+    else if (bk_streq(type, "retention"))
+        retention(event);
+    else if (bk_streq(type, "plan"))
+        plan(event);
+    else if (bk_streq(type, "summary"))
+        summary(event);
+}

@@ -1,0 +1,70 @@
+/* The pipeline file as the engine uses it. */
+#ifndef BK_PIPELINE_H
+#define BK_PIPELINE_H
+
+#include "config/diag.h"
+#include "config/env.h"
+#include "config/optmem.h"
+#include "plugin/registry.h"
+#include <jansson.h>
+
+enum bk_format_id { BK_FORMAT_ARCHIVE = 0 };
+
+struct bk_part { /* one source, transform or sink */
+    const struct bk_plugin *plugin;
+    void *cfg;    /* plugin->desc.config_size bytes, filled from its option table */
+    char *name;   /* source: required; sink: default the plugin's name, unique; transform: plugin */
+    int optional; /* sources: what cannot be opened is a notice */
+    struct bk_pos at;
+    json_t *shown; /* its options without secrets */
+};
+
+struct bk_retention { /* -1: not given; all -1: keep everything */
+    int64_t keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly;
+    int64_t keep_within_ms;
+};
+
+enum bk_verify_level { BK_VERIFY_NONE = 0, BK_VERIFY_QUICK = 1, BK_VERIFY_READ = 2 };
+
+enum bk_require { BK_REQUIRE_ALL = -1, BK_REQUIRE_ANY = 1 }; /* or a number of sinks */
+
+struct bk_schedule {                                 /* five cron fields each, checked; or NULL */
+    const char *incremental, *full, *verify, *prune; /* one string in YAML: incremental */
+};
+
+struct bk_pipeline {
+    char *file; /* as given; of bk_pipeline_from_store(): the address */
+    char *dir;  /* absolute directory of the file */
+    char *name; /* NULL: any (bk_pipeline_from_store()) */
+    int64_t parallel;
+    struct bk_part *sources, *transforms, *sinks;
+    size_t n_sources, n_transforms, n_sinks;
+    enum bk_format_id format;
+    int require;
+    struct bk_retention retention;
+    enum bk_verify_level verify_after_run;
+    struct bk_schedule schedule;
+    json_t *shown;         /* the file as it was understood, secrets as "***" */
+    struct bk_optmem *mem; /* all of the above and what the configs point at, but for the JSON */
+    struct bk_env *env;    /* bk_env_export() it before plugins do anything */
+};
+
+#define BK_LOAD_ALL   0u
+#define BK_LOAD_STORE (1u << 0) /* the worst day: only store, transforms and sinks are read */
+
+/* Loads, checks against every plugin's table and calls each plugin's validate(). When the file has
+ * mistakes: BAKE_E_CONFIG, all of them in diags (err only says how many), *ret untouched. After any
+ * other failure, or when bk_diags_errors() is 0 (the file is not there, is too large), err says it.
+ */
+int bk_pipeline_load(struct bk_registry *reg, const char *file, unsigned flags,
+                     struct bk_diags *diags, struct bk_pipeline **ret, struct bk_err *err);
+/* A pipeline around a store's address ("/path"; later "s3://..."): one sink, no sources and no
+ * transforms: they are named in each manifest. */
+int bk_pipeline_from_store(struct bk_registry *reg, const char *address, struct bk_pipeline **ret,
+                           struct bk_err *err);
+void bk_pipeline_free(struct bk_pipeline *p); /* wipes secrets */
+
+/* The JSON Schema (2020-12) of pipeline files, with every plugin that can be found. */
+int bk_pipeline_schema(struct bk_registry *reg, json_t **ret, struct bk_err *err);
+
+#endif

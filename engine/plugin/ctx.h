@@ -1,0 +1,31 @@
+/* The engine's side of struct bake_ctx: what a plugin instance, reader, writer or put reports goes
+ * through one of these. */
+#ifndef BK_CTX_H
+#define BK_CTX_H
+
+#include "base/cancel.h"
+#include "base/err.h"
+
+/* A thing met on the way (bake_report). Called on the plugin's thread; text is masked and
+ * printable, subject likewise ("" when there is none). */
+typedef void bk_report_fn(void *arg, int severity, const char *subject, const char *text);
+
+struct bk_ctx {
+    struct bake_ctx base;     /* first: a struct bake_ctx * is a struct bk_ctx * */
+    char label[96];           /* "source 'system' (files)": names it in messages */
+    struct bk_cancel *cancel; /* borrowed */
+    bk_report_fn *report;     /* NULL: reports become log messages */
+    void *report_arg;
+    struct bk_err err; /* of the last failure; the caller of the plugin takes and clears it */
+};
+
+void bk_ctx_init(struct bk_ctx *ctx, struct bk_cancel *cancel, const char *label_fmt, ...)
+    BAKE_PRINTF(3, 4);
+
+/* Turns a plugin's negative result into err: "<label>: <text>", or a text for the code when the
+ * plugin gave none (and says that this is the plugin's fault). Clears ctx->err. Returns rc. */
+int bk_ctx_fail(struct bk_ctx *ctx, int rc, struct bk_err *err);
+
+const char *bk_rc_text(int rc); /* "not found", "no space left", ... */
+
+#endif

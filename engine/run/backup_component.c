@@ -1,0 +1,250 @@
+/* One component: source reader -> component writer. */
+#include "run/backup.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "store/comp.h"
+#include "store/filesum.h"
+
+#include <string.h>
+
+#define READ_BUFFER (256u << 10)
+
+struct job {
+    struct bk_session *session;
+    struct bk_planned *item;
+    const struct bake_source_ops *ops;
+    struct bk_compw *out;
+    struct bk_ctx ctx; /* the reader's */
+    void *reader;
+    char *buffer;
+    struct bk_mcomp *ret;
+};
+
+static void on_report(void *arg, int severity, const char *subject, const char *text)
+{
+    struct job *job = arg;
+
+    if (severity == BAKE_WARNING)
+        job->ret->warnings++;
+    if (severity == BAKE_PARTIAL)
+        job->ret->missing++;
+    bk_event_note(job->session->reporter, severity, job->item->name, subject, text);
+}
+
+static int put(struct job *job, const void *data, size_t n, struct bk_err *err)
+{
+    struct bk_progress *progress = &job->session->reporter->progress;
+
+    job->ret->bytes_in += n;
+    atomic_fetch_add(&progress->bytes, n);
+    return bk_compw_data(job->out, data, n, err);
+}
+
+/* What a file did not yield: the tar's header has promised it. */
+static int pad(struct job *job, uint64_t n, struct bk_err *err)
+{
+    memset(job->buffer, 0, READ_BUFFER);
+    while (n > 0) {
+        size_t step = n < READ_BUFFER ? (size_t)n : READ_BUFFER;
+        int rc = bk_compw_data(job->out, job->buffer, step, err);
+
+        if (rc < 0)
+            return rc;
+        n -= step;
+    }
+    return BAKE_OK;
+}
+
+/* Failures that are not of one file. */
+static bool ends_all(int rc)
+{
+    return rc == BAKE_E_CANCELLED || rc == BAKE_E_NOMEM || rc == BAKE_E_INTERNAL;
+}
+
+/* Lets the source look at the file once more: did it change meanwhile? */
+static int check_end(struct job *job, struct bk_err *err)
+{
+    struct bake_out end = {job->buffer, READ_BUFFER, 0};
+    int rc = job->ops->read(job->reader, &end);
+
+    if (rc < 0)
+        return bk_ctx_fail(&job->ctx, rc, err);
+    if (rc != BAKE_END || end.pos > 0)
+        return bk_fail(err, BAKE_E_INTERNAL, "%s yields more bytes than it said", job->ctx.label);
+    return BAKE_OK;
+}
+
+static int copy_file(struct job *job, const struct bake_entry *e, struct bk_err *err)
+{
+    uint64_t left = bk_entry_data_size(e);
+
+    while (left > 0) {
+        struct bake_out out = {job->buffer, left < READ_BUFFER ? (size_t)left : READ_BUFFER, 0};
+        int rc = job->ops->read(job->reader, &out);
+
+        if (rc < 0 && ends_all(rc))
+            return bk_ctx_fail(&job->ctx, rc, err);
+        if (rc < 0 || (rc == BAKE_END && out.pos < left)) {
+            struct bk_err why = {0};
+
+            bk_ctx_fail(&job->ctx, rc < 0 ? rc : BAKE_E_IO, &why);
+            on_report(job, BAKE_PARTIAL, e->path,
+                      rc < 0 ? why.text : "ended early while it was read; filled up with zeros");
+            rc = put(job, out.data, out.pos, err);
+            return rc < 0 ? rc : pad(job, left - out.pos, err);
+        }
+        rc = put(job, out.data, out.pos, err);
+        if (rc < 0)
+            return rc;
+        left -= out.pos;
+    }
+    return check_end(job, err);
+}
+
+static int copy_entry(struct job *job, struct bake_entry *e, struct bk_err *err)
+{
+    int rc;
+
+    if (!bk_streq(e->path, ".") && !bk_path_inside(e->path))
+        return bk_fail(err, BAKE_E_INTERNAL, "%s yields a path that is not within the component",
+                       job->ctx.label);
+    if (e->type == BAKE_FILE && job->ops->open_entry) {
+        rc = job->ops->open_entry(job->reader, e);
+        if (rc != BAKE_OK)
+            return rc < 0 ? bk_ctx_fail(&job->ctx, rc, err) : BAKE_OK;
+    }
+    rc = bk_compw_entry(job->out, e, err);
+    if (rc >= 0 && e->type == BAKE_FILE)
+        rc = copy_file(job, e, err);
+    if (rc >= 0)
+        rc = bk_compw_entry_end(job->out, err);
+    job->ret->entries++;
+    atomic_fetch_add(&job->session->reporter->progress.entries, 1);
+    return rc;
+}
+
+static int copy_tree(struct job *job, struct bk_err *err)
+{
+    for (;;) {
+        struct bake_entry e = {0};
+        int rc;
+
+        e.struct_size = sizeof(e);
+        rc = job->ops->next(job->reader, &e);
+        if (rc == BAKE_END)
+            return BAKE_OK;
+        rc = rc < 0 ? bk_ctx_fail(&job->ctx, rc, err) : copy_entry(job, &e, err);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static int copy_blob(struct job *job, struct bk_err *err)
+{
+    for (;;) {
+        struct bake_out out = {job->buffer, READ_BUFFER, 0};
+        int rc = job->ops->read(job->reader, &out), put_rc;
+
+        if (rc < 0)
+            return bk_ctx_fail(&job->ctx, rc, err);
+        put_rc = put(job, out.data, out.pos, err);
+        if (put_rc < 0 || rc == BAKE_END)
+            return put_rc < 0 ? put_rc : BAKE_OK;
+    }
+}
+
+static int take_result(struct job *job, struct bk_err *err)
+{
+    struct bake_result result = {0};
+    const char *facts = job->item->component.facts;
+    int rc;
+
+    result.struct_size = sizeof(result);
+    rc = job->ops->finish(job->reader, &result);
+    if (rc < 0)
+        return bk_ctx_fail(&job->ctx, rc, err);
+    if (result.facts)
+        facts = result.facts;
+    if (facts && (rc = bk_json_parse(facts, strlen(facts), job->ctx.label, &job->ret->facts, err)) < 0)
+        return rc;
+    if (result.fingerprint && !(job->ret->fingerprint = bk_strdup(result.fingerprint)))
+        return bk_nomem(err);
+    return BAKE_OK;
+}
+
+static int read_all(struct job *job, struct bk_err *err)
+{
+    int rc = job->ops->reader_open(job->item->source->self, &job->ctx.base, &job->item->component,
+                                   &job->reader);
+
+    if (rc < 0) {
+        job->reader = NULL;
+        return bk_ctx_fail(&job->ctx, rc, err);
+    }
+    rc = job->item->component.kind == BAKE_TREE ? copy_tree(job, err) : copy_blob(job, err);
+    if (rc >= 0)
+        rc = take_result(job, err);
+    job->ops->reader_close(job->reader);
+    return rc;
+}
+
+static int store_it(struct job *job, const char *id, struct bk_err *err)
+{
+    struct bk_planned *item = job->item;
+    int rc = bk_compw_open(job->session->store, id, job->session->cancel, item->name,
+                           item->component.kind, &job->out, err);
+
+    if (rc < 0)
+        return rc;
+    bk_ctx_init(&job->ctx, bk_compw_cancel(job->out), "source '%s'", item->source->part->name);
+    job->ctx.report = on_report;
+    job->ctx.report_arg = job;
+    rc = read_all(job, err);
+    if (rc >= 0)
+        rc = bk_compw_finish(job->out, job->ret, err);
+    else
+        bk_compw_abort(job->out, err, err);
+    bk_compw_free(job->out);
+    return rc < 0 && err->rc < 0 ? err->rc : rc;
+}
+
+static int describe(const struct bk_planned *item, struct bk_mcomp *ret, struct bk_err *err)
+{
+    ret->name = bk_strdup(item->name);
+    ret->group = bk_strdup(item->component.group);
+    ret->source = bk_strdup(item->source->part->name);
+    ret->plugin = bk_strdup(item->source->part->plugin->desc.name);
+    ret->kind = item->component.kind;
+    if (!ret->name || !ret->source || !ret->plugin || (item->component.group && !ret->group))
+        return bk_nomem(err);
+    return BAKE_OK;
+}
+
+int bk_backup_component(struct bk_session *s, const char *id, struct bk_planned *item,
+                        struct bk_mcomp *ret, struct bk_err *err)
+{
+    struct job job = {.session = s, .item = item, .ops = item->source->ops, .ret = ret};
+    uint64_t start = bk_monotonic_ms();
+    struct bk_err why = {0};
+    int rc = describe(item, ret, err);
+
+    if (rc < 0)
+        return rc;
+    job.buffer = malloc(READ_BUFFER);
+    rc = job.buffer ? store_it(&job, id, &why) : bk_nomem(&why);
+    free(job.buffer);
+    ret->duration_ms = bk_monotonic_ms() - start;
+    ret->status = ret->missing > 0 ? BK_STATUS_PARTIAL : BK_STATUS_OK;
+    if (rc >= 0)
+        return BAKE_OK;
+    ret->status = BK_STATUS_FAILED;
+    ret->error = bk_mask(why.text);
+    if (rc != BAKE_E_CANCELLED && rc != BAKE_E_NOMEM)
+        return BAKE_OK;
+    if (err)
+        *err = why;
+    return rc;
+}

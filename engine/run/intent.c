@@ -1,0 +1,88 @@
+/* Keeping an intent fresh. */
+#include "run/intent.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#include <stdlib.h>
+
+struct bk_intent {
+    struct bk_store *store;
+    struct bk_cancel *ending;
+    pthread_t thread;
+    char *name;
+    struct bk_buf text;
+};
+
+static void *renew(void *arg)
+{
+    struct bk_intent *i = arg;
+
+    while (bk_cancel_sleep(i->ending, BK_INTENT_RENEW_MS) == 0) {
+        struct bk_err why = {0};
+
+        if (bk_store_put(i->store, i->name, i->text.data, i->text.len, 0, &why) < 0)
+            bk_log(BAKE_LOG_WARN, "cannot renew '%s', trying again: %s", i->name, why.text);
+    }
+    return NULL;
+}
+
+static int make_text(struct bk_intent *i, const char *host, struct bk_err *err)
+{
+    json_t *j BK_JSON = json_object();
+
+    bk_json_set_str(j, "host", host);
+    bk_json_set_u64(j, "process", (uint64_t)getpid());
+    bk_json_set_time(j, "started", bk_now_ns());
+    return bk_json_seal(j, &i->text, err);
+}
+
+static void intent_free(struct bk_intent *i)
+{
+    bk_cancel_free(i->ending);
+    bk_buf_free(&i->text);
+    free(i->name);
+    free(i);
+}
+
+int bk_intent_start(struct bk_store *store, const char *name, const char *host, uint32_t flags,
+                    struct bk_intent **ret, struct bk_err *err)
+{
+    struct bk_intent *i = calloc(1, sizeof(*i));
+    int rc, e;
+
+    if (!i)
+        return bk_nomem(err);
+    i->store = store;
+    i->name = bk_strdup(name);
+    rc = i->name ? make_text(i, host, err) : bk_nomem(err);
+    if (rc >= 0)
+        rc = bk_cancel_new(store->cancel, &i->ending, err);
+    if (rc >= 0)
+        rc = bk_store_put(store, name, i->text.data, i->text.len, flags, err);
+    if (rc >= 0 && (e = pthread_create(&i->thread, NULL, renew, i)) != 0)
+        rc = bk_fail_errno(err, e, "cannot start the thread that renews '%s'", name);
+    if (rc < 0) {
+        intent_free(i);
+        return rc;
+    }
+    *ret = i;
+    return BAKE_OK;
+}
+
+void bk_intent_stop(struct bk_intent *i)
+{
+    struct bk_err why = {0};
+
+    if (!i)
+        return;
+    bk_cancel_fire(i->ending);
+    pthread_join(i->thread, NULL);
+    /* One that stays expires. */
+    if (bk_store_remove(i->store, i->name, &why) < 0)
+        bk_log(BAKE_LOG_WARN, "cannot remove '%s', it will expire: %s", i->name, why.text);
+    intent_free(i);
+}

@@ -1,0 +1,38 @@
+/* What a run will read: the sources, opened, and their components. */
+#ifndef BK_PLAN_H
+#define BK_PLAN_H
+
+#include "run/session.h"
+
+struct bk_source { /* an opened source */
+    const struct bk_part *part;
+    const struct bake_source_ops *ops;
+    void *self; /* NULL: could not be opened */
+    struct bk_ctx ctx;
+    struct bk_err failed; /* rc != 0: it could not be opened or listed */
+};
+
+struct bk_planned { /* one component */
+    struct bk_source *source;
+    struct bake_component component; /* strings owned by the plan */
+    char *name;                      /* component.name, the "." of plugins filled in */
+    char *object;                    /* what its data will be called in the backup's folder */
+};
+
+struct bk_plan {
+    struct bk_source *sources;
+    size_t n_sources;
+    struct bk_planned *items; /* those of one group next to each other */
+    size_t n_items;
+    size_t n_failed;         /* sources that failed and are not optional */
+    struct bk_strv excluded; /* components that --only left out */
+};
+
+/* Opens every source and asks it for its components. A source that cannot is reported: a notice if
+ * it is optional, else an error that leaves the others going (n_failed). only: globs, empty for
+ * all. The store names objects: two components that would share one are an error. */
+int bk_plan_make(struct bk_session *s, const struct bk_strv *only, struct bk_plan *ret,
+                 struct bk_err *err);
+void bk_plan_release(struct bk_plan *p);
+
+#endif

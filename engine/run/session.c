@@ -1,0 +1,82 @@
+/* Opening what a verb needs. */
+#include "run/session.h"
+
+#include "base/log.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_address(const char *target)
+{
+    struct stat st;
+
+    return strstr(target, "://") || (stat(target, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+static int load_file(struct bk_session *s, const char *target, unsigned flags, struct bk_err *err)
+{
+    struct bk_diags *diags;
+    int rc = bk_diags_new(target, &diags, err);
+
+    if (rc < 0)
+        return rc;
+    rc = bk_pipeline_load(s->registry, target, flags, diags, &s->pipeline, err);
+    bk_diags_print(diags);
+    bk_diags_free(diags);
+    return rc;
+}
+
+int bk_session_open(const char *target, unsigned flags, struct bk_cancel *cancel,
+                    struct bk_reporter *reporter, struct bk_session *ret, struct bk_err *err)
+{
+    int rc;
+
+    memset(ret, 0, sizeof(*ret));
+    ret->cancel = cancel;
+    ret->reporter = reporter;
+    if (gethostname(ret->host, sizeof(ret->host) - 1) < 0 || !ret->host[0])
+        memcpy(ret->host, "localhost", sizeof("localhost"));
+    rc = bk_registry_new(&ret->registry, err);
+    if (rc < 0)
+        return rc;
+    if (is_address(target)) {
+        if (!(flags & BK_LOAD_STORE))
+            rc = bk_fail(err, BK_E_USAGE, "'%s' is not a pipeline file", target);
+        else
+            rc = bk_pipeline_from_store(ret->registry, target, &ret->pipeline, err);
+        ret->by_address = true;
+    } else {
+        rc = load_file(ret, target, flags, err);
+    }
+    if (rc < 0)
+        bk_session_close(ret);
+    return rc;
+}
+
+int bk_session_open_store(struct bk_session *s, enum bk_store_mode mode, const char *from,
+                          struct bk_err *err)
+{
+    return bk_store_open(s->pipeline, s->registry, s->cancel, mode, from, &s->store, err);
+}
+
+void bk_session_close(struct bk_session *s)
+{
+    bk_store_close(s->store);
+    bk_pipeline_free(s->pipeline);
+    bk_registry_free(s->registry);
+    s->store = NULL;
+    s->pipeline = NULL;
+    s->registry = NULL;
+}
+
+int bk_session_catalog(struct bk_session *s, const char *host, unsigned flags,
+                       struct bk_catalog **ret, struct bk_err *err)
+{
+    const char *pipeline = s->by_address ? NULL : s->pipeline->name;
+    struct bk_sink *base = bk_store_base(s->store);
+
+    if (!base)
+        return bk_fail(err, BAKE_E_UNAVAILABLE, "no sink of the store can be read");
+    return bk_catalog_load(base, pipeline, s->by_address ? NULL : host, flags, ret, err);
+}

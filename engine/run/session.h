@@ -1,0 +1,32 @@
+/* What every verb that touches a store starts with: registry, pipeline, cancel, store. */
+#ifndef BK_SESSION_H
+#define BK_SESSION_H
+
+#include "run/report.h"
+#include "store/catalog.h"
+#include "store/store.h"
+
+struct bk_session {
+    struct bk_registry *registry;
+    struct bk_pipeline *pipeline;
+    struct bk_store *store; /* NULL until opened */
+    struct bk_cancel *cancel;
+    struct bk_reporter *reporter; /* borrowed */
+    char host[256];
+    bool by_address; /* opened by a store's address: there is no pipeline file */
+};
+
+/* target: a pipeline file, or a store's address (a directory, or SCHEME://...) where `flags` has
+ * BK_LOAD_STORE. Mistakes in the file are printed; then the result is BAKE_E_CONFIG. */
+int bk_session_open(const char *target, unsigned flags, struct bk_cancel *cancel,
+                    struct bk_reporter *reporter, struct bk_session *ret, struct bk_err *err);
+int bk_session_open_store(struct bk_session *s, enum bk_store_mode mode, const char *from,
+                          struct bk_err *err);
+void bk_session_close(struct bk_session *s);
+
+/* The backups of this pipeline (of any, when opened by address) on this host (host NULL: any).
+ * Read from the first sink that is usable. */
+int bk_session_catalog(struct bk_session *s, const char *host, unsigned flags,
+                       struct bk_catalog **ret, struct bk_err *err);
+
+#endif

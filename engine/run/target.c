@@ -1,0 +1,185 @@
+/* The three places a component can go to. */
+#include "run/target.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/path.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+struct bk_target {
+    struct bk_ctx ctx;
+    /* a tree or a blob below a directory: the blob is a tree of one file */
+    struct bkc_extract *extract;
+    bool is_blob;
+    char *blob_dir, *blob_name;
+    /* through a source */
+    const struct bk_plugin *plugin;
+    const struct bake_source_ops *ops;
+    void *self, *writer;
+    struct bake_component component;
+};
+
+static int open_extract(struct bk_target *t, const char *root, const struct bk_target_opts *opts,
+                        struct bk_err *err)
+{
+    struct bkc_extract_opts x = {.root = root, .force = opts->force, .parent_mode = 0700};
+    int rc = bk_mkdir_p(root, 0700, err);
+
+    if (rc < 0)
+        return rc;
+    rc = bkc_extract_open(&t->ctx.base, &x, &t->extract);
+    return rc < 0 ? bk_ctx_fail(&t->ctx, rc, err) : BAKE_OK;
+}
+
+static int open_tree(struct bk_target *t, const struct bk_mcomp *c,
+                     const struct bk_target_opts *opts, struct bk_err *err)
+{
+    char *root BK_FREE = bk_path_join(opts->dir, c->name);
+
+    return root ? open_extract(t, root, opts, err) : bk_nomem(err);
+}
+
+/* Its one file is put when the data are known to come: mode 0600, since dumps hold secrets. */
+static int open_blob(struct bk_target *t, const struct bk_mcomp *c,
+                     const struct bk_target_opts *opts, struct bk_err *err)
+{
+    char *path BK_FREE = bk_path_join(opts->dir, c->name);
+    struct bake_entry e = {.struct_size = sizeof(e), .type = BAKE_FILE, .size = c->bytes_in};
+    int rc;
+
+    t->is_blob = true;
+    t->blob_dir = path ? bk_path_dir(path) : NULL;
+    t->blob_name = path ? bk_strdup(bk_path_base(path)) : NULL;
+    if (!t->blob_dir || !t->blob_name)
+        return bk_nomem(err);
+    rc = open_extract(t, t->blob_dir, opts, err);
+    if (rc < 0)
+        return rc;
+    e.path = t->blob_name;
+    e.mode = 0600;
+    e.valid = BAKE_HAS_MODE;
+    rc = bkc_extract_put(t->extract, &e);
+    if (rc == BAKE_E_EXISTS || rc == BAKE_END)
+        return bk_fail(err, BAKE_E_EXISTS, "'%s' exists and is kept\nHINT: use --force to replace it", path);
+    return rc < 0 ? bk_ctx_fail(&t->ctx, rc, err) : BAKE_OK;
+}
+
+static const struct bk_part *find_source(const struct bk_pipeline *p, const struct bk_mcomp *c)
+{
+    for (size_t i = 0; i < p->n_sources; i++)
+        if (bk_streq(p->sources[i].name, c->source))
+            return &p->sources[i];
+    return NULL;
+}
+
+static int open_source(struct bk_session *s, struct bk_target *t, const struct bk_mcomp *c,
+                       const struct bk_target_opts *opts, struct bk_err *err)
+{
+    const struct bk_part *part = find_source(s->pipeline, c);
+    struct bake_restore restore = {sizeof(restore), BAKE_RESTORE, opts->force};
+    int rc;
+
+    if (!part || !bk_streq(part->plugin->desc.name, c->plugin))
+        return bk_fail(err, BAKE_E_CONFIG,
+                       "component '%s' came from source '%s' (%s), which the pipeline does not have"
+                       "\nHINT: restore it to a directory with --target",
+                       c->name, c->source, c->plugin);
+    t->plugin = part->plugin;
+    t->ops = &part->plugin->source;
+    if (!t->ops->writer_open)
+        return bk_fail(err, BAKE_E_UNSUPPORTED,
+                       "source plugin '%s' cannot put data back\n"
+                       "HINT: restore to a directory with --target",
+                       c->plugin);
+    t->component.struct_size = sizeof(t->component);
+    t->component.name = bk_streq(c->name, c->source) ? "." : c->name;
+    t->component.group = c->group;
+    t->component.kind = c->kind;
+    t->component.size_hint = c->bytes_in;
+    rc = t->ops->open(&t->ctx.base, part->cfg, &t->self);
+    if (rc >= 0)
+        rc = t->ops->writer_open(t->self, &t->ctx.base, &t->component, &restore, &t->writer);
+    if (rc < 0)
+        t->writer = NULL;
+    return rc < 0 ? bk_ctx_fail(&t->ctx, rc, err) : BAKE_OK;
+}
+
+int bk_target_open(struct bk_session *s, const struct bk_mcomp *c,
+                   const struct bk_target_opts *opts, struct bk_target **ret, struct bk_err *err)
+{
+    struct bk_target *t = calloc(1, sizeof(*t));
+    int rc;
+
+    if (!t)
+        return bk_nomem(err);
+    bk_ctx_init(&t->ctx, opts->cancel, "component '%s'", c->name);
+    t->ctx.report = opts->report;
+    t->ctx.report_arg = opts->report_arg;
+    if (!opts->dir)
+        rc = open_source(s, t, c, opts, err);
+    else
+        rc = c->kind == BAKE_TREE ? open_tree(t, c, opts, err) : open_blob(t, c, opts, err);
+    if (rc < 0) {
+        bk_target_close(t);
+        return rc;
+    }
+    *ret = t;
+    return BAKE_OK;
+}
+
+int bk_target_put(struct bk_target *t, const struct bake_entry *e, struct bk_err *err)
+{
+    int rc = t->extract ? bkc_extract_put(t->extract, e) : t->ops->put_entry(t->writer, e);
+
+    return rc < 0 ? bk_ctx_fail(&t->ctx, rc, err) : rc;
+}
+
+int bk_target_write(struct bk_target *t, const void *data, size_t n, struct bk_err *err)
+{
+    struct bake_in in = {data, n, 0};
+
+    while (in.pos < in.size) {
+        size_t before = in.pos;
+        int rc = t->extract ? bkc_extract_write(t->extract, &in) : t->ops->write(t->writer, &in);
+
+        if (rc < 0)
+            return bk_ctx_fail(&t->ctx, rc, err);
+        if (in.pos == before)
+            return bk_fail(err, BAKE_E_INTERNAL, "%s: writing makes no progress", t->ctx.label);
+    }
+    return BAKE_OK;
+}
+
+int bk_target_entry_end(struct bk_target *t, int good, struct bk_err *err)
+{
+    int rc = t->extract ? bkc_extract_end(t->extract, good) : t->ops->entry_end(t->writer, good);
+
+    return rc < 0 ? bk_ctx_fail(&t->ctx, rc, err) : BAKE_OK;
+}
+
+int bk_target_commit(struct bk_target *t, struct bk_err *err)
+{
+    int rc = BAKE_OK;
+
+    if (t->is_blob)
+        rc = bkc_extract_end(t->extract, 1);
+    if (rc >= 0)
+        rc = t->extract ? bkc_extract_finish(t->extract) : t->ops->commit(t->writer);
+    return rc < 0 ? bk_ctx_fail(&t->ctx, rc, err) : BAKE_OK;
+}
+
+void bk_target_close(struct bk_target *t)
+{
+    if (!t)
+        return;
+    bkc_extract_close(t->extract);
+    if (t->writer)
+        t->ops->writer_close(t->writer);
+    if (t->self)
+        t->ops->close(t->self);
+    free(t->blob_dir);
+    free(t->blob_name);
+    free(t);
+}

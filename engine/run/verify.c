@@ -1,0 +1,297 @@
+/* quick: every object is there with its size. read: every byte is fetched, decoded and digested,
+ * every file compared with its own digest. */
+#include "run/verify.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/comp.h"
+
+#include <string.h>
+
+#define READ_BUFFER (256u << 10)
+
+struct check { /* one backup in one sink */
+    struct bk_session *session;
+    struct bk_sink *sink;
+    const struct bk_manifest *manifest;
+    enum bk_verify_level level;
+    uint64_t damaged, objects, bytes, lost; /* lost: files */
+    const struct bk_mcomp *comp;
+};
+
+static void damage(struct check *k, const struct bk_err *why)
+{
+    k->damaged++;
+    bk_event_error(k->session->reporter, k->comp ? k->comp->name : NULL, why);
+}
+
+/* Failures that say nothing about the store. */
+static bool ends_all(int rc) { return rc == BAKE_E_CANCELLED || rc == BAKE_E_NOMEM; }
+
+static int check_object(struct check *k, const struct bk_object *o, struct bk_err *err)
+{
+    char *name BK_FREE = bk_backup_object(k->manifest->id, o->name);
+    struct bk_err why = {0};
+    uint64_t size;
+    int64_t mtime_ns;
+    int rc;
+
+    if (!name)
+        return bk_nomem(err);
+    rc = bk_sink_stat(k->sink, name, &size, &mtime_ns, &why);
+    if (ends_all(rc)) {
+        *err = why;
+        return rc;
+    }
+    k->objects++;
+    if (rc == BAKE_E_NOTFOUND)
+        bk_fail(&why, BAKE_E_CORRUPT, "%s: object '%s' is missing", k->sink->label, name);
+    else if (rc >= 0 && size != o->size)
+        bk_fail(&why, BAKE_E_CORRUPT, "%s: object '%s' has %llu bytes, the manifest says %llu",
+                k->sink->label, name, (unsigned long long)size, (unsigned long long)o->size);
+    if (why.rc)
+        damage(k, &why);
+    return BAKE_OK;
+}
+
+static void lost_file(void *arg, const char *path)
+{
+    struct check *k = arg;
+    struct bk_err why = {0};
+    char shown[300];
+
+    /* A big tree that is cut at its beginning loses a million files: a screenful is named. */
+    if (k->lost++ >= 100)
+        return;
+    bk_fail(&why, BAKE_E_CORRUPT, "'%s' cannot be restored from %s",
+            bk_printable(shown, sizeof(shown), path, strlen(path)), k->sink->label);
+    bk_event_error(k->session->reporter, k->comp->name, &why);
+}
+
+static int read_data(struct check *k, struct bk_compr *r, char *buffer, struct bk_err *err)
+{
+    for (;;) {
+        struct bake_out out = {buffer, READ_BUFFER, 0};
+        int rc = bk_compr_read(r, &out, err);
+
+        k->bytes += out.pos;
+        atomic_fetch_add(&k->session->reporter->progress.bytes, out.pos);
+        if (rc != BAKE_OK)
+            return rc < 0 ? rc : BAKE_OK;
+    }
+}
+
+static int read_tree(struct check *k, struct bk_compr *r, char *buffer, struct bk_err *err)
+{
+    for (;;) {
+        struct bake_entry e;
+        int rc = bk_compr_next(r, &e, err);
+
+        if (rc == BAKE_END)
+            return BAKE_OK;
+        if (rc >= 0 && e.type == BAKE_FILE)
+            rc = read_data(k, r, buffer, err);
+        if (rc < 0 && !bk_compr_bad_entry(r)) {
+            if (!ends_all(rc) && e.path && e.type == BAKE_FILE)
+                lost_file(k, e.path);
+            return rc;
+        }
+        if (rc < 0)
+            damage(k, err);
+        bk_err_clear(err);
+        atomic_fetch_add(&k->session->reporter->progress.entries, 1);
+    }
+}
+
+static int read_component(struct check *k, const struct bk_mcomp *c, struct bk_err *err)
+{
+    char *buffer BK_FREE = malloc(READ_BUFFER);
+    struct bk_err why = {0};
+    struct bk_compr *r;
+    int rc;
+
+    if (!buffer)
+        return bk_nomem(err);
+    rc = bk_compr_open(k->session->store, k->sink, k->manifest, c, 0, k->session->cancel, &r, &why);
+    if (rc >= 0) {
+        rc = c->kind == BAKE_TREE ? read_tree(k, r, buffer, &why) : read_data(k, r, buffer, &why);
+        if (rc >= 0)
+            rc = bk_compr_finish(r, &why);
+        if (rc < 0 && !ends_all(rc)) {
+            damage(k, &why);
+            bk_compr_lost(r, lost_file, k);
+        }
+        bk_compr_free(r);
+    } else if (!ends_all(rc)) {
+        damage(k, &why);
+    }
+    if (!ends_all(rc))
+        return BAKE_OK;
+    *err = why;
+    return rc;
+}
+
+static int check_component(struct check *k, const struct bk_mcomp *c, struct bk_err *err)
+{
+    uint64_t before = k->damaged;
+
+    k->comp = c;
+    k->lost = 0;
+    for (size_t i = 0; i < c->n_objects; i++) {
+        int rc = check_object(k, &c->objects[i], err);
+
+        if (rc < 0)
+            return rc;
+    }
+    if (k->level < BK_VERIFY_READ || c->status == BK_STATUS_FAILED || k->damaged > before)
+        return BAKE_OK;
+    return read_component(k, c, err);
+}
+
+static const char *level_name(enum bk_verify_level level)
+{
+    return level == BK_VERIFY_READ ? "read" : "quick";
+}
+
+/* What was found, beside the backup. A store that cannot be written to can still be verified. */
+static void put_record(struct check *k, uint64_t ms)
+{
+    json_t *facts BK_JSON = json_object();
+    struct bk_err why = {0};
+
+    bk_json_set_str(facts, "level", level_name(k->level));
+    bk_json_set_str(facts, "result", k->damaged ? "damaged" : "ok");
+    bk_json_set_u64(facts, "damaged", k->damaged);
+    bk_json_set_u64(facts, "objects", k->objects);
+    bk_json_set_u64(facts, "bytes", k->bytes);
+    bk_json_set_real(facts, "duration", (double)ms / 1000.0);
+    bk_json_set_str(facts, "host", k->session->host);
+    if (bk_record_put(k->sink, k->manifest->id, "verify", facts, &why) < 0)
+        bk_log(BAKE_LOG_WARN, "cannot record the result beside the backup: %s", why.text);
+}
+
+static void verified_event(const struct check *k)
+{
+    json_t *e = bk_event("verified");
+
+    bk_json_set_str(e, "id", k->manifest->id);
+    bk_json_set_str(e, "sink", k->sink->part->name);
+    bk_json_set_str(e, "level", level_name(k->level));
+    bk_json_set_str(e, "result", k->damaged ? "damaged" : "ok");
+    bk_json_set_u64(e, "damaged", k->damaged);
+    bk_json_set_u64(e, "objects", k->objects);
+    bk_json_set_u64(e, "bytes", k->bytes);
+    bk_event_send(k->session->reporter, e);
+}
+
+static int check_backup(struct bk_session *s, struct bk_sink *sink, const struct bk_backup *b,
+                        enum bk_verify_level level, uint64_t *damaged, struct bk_err *err)
+{
+    struct check k = {.session = s, .sink = sink, .manifest = b->manifest, .level = level};
+    uint64_t start = bk_monotonic_ms();
+
+    if (!b->manifest) { /* a manifest that cannot be read is damage too */
+        ++*damaged;
+        bk_event_error(s->reporter, NULL, &b->damage);
+        return BAKE_OK;
+    }
+    for (size_t i = 0; i < b->manifest->n_comps; i++) {
+        int rc = check_component(&k, &b->manifest->comps[i], err);
+
+        if (rc < 0)
+            return rc;
+    }
+    *damaged += k.damaged;
+    put_record(&k, bk_monotonic_ms() - start);
+    verified_event(&k);
+    return BAKE_OK;
+}
+
+static int check_sink(struct bk_session *s, struct bk_sink *sink, const struct bk_verify_opts *opts,
+                      uint64_t *damaged, uint64_t *checked, struct bk_err *err)
+{
+    struct bk_catalog *catalog;
+    const struct bk_backup *one = NULL;
+    int rc = bk_catalog_load(sink, s->by_address ? NULL : s->pipeline->name, opts->host, 0,
+                             &catalog, err);
+
+    if (rc < 0)
+        return rc;
+    if (opts->id) {
+        rc = bk_catalog_find(catalog, opts->id, 0, &one, err);
+        if (rc < 0 && rc != BK_E_NOSTORE && rc != BK_E_USAGE && !ends_all(rc)) {
+            ++*damaged; /* its manifest cannot be read */
+            bk_event_error(s->reporter, NULL, err);
+            rc = BAKE_OK;
+        } else if (rc >= 0) {
+            rc = check_backup(s, sink, one, opts->level, damaged, err);
+            ++*checked;
+        }
+    }
+    for (size_t i = 0; !opts->id && i < catalog->n && rc >= 0; i++) {
+        rc = check_backup(s, sink, &catalog->backups[i], opts->level, damaged, err);
+        ++*checked;
+    }
+    bk_catalog_free(catalog);
+    return rc;
+}
+
+static int check_sinks(struct bk_session *s, const struct bk_verify_opts *opts, uint64_t *checked,
+                       struct bk_err *err)
+{
+    uint64_t damaged = 0;
+    int worst = BAKE_OK;
+
+    for (size_t i = 0; i < s->store->n_sinks; i++) {
+        struct bk_err why = {0};
+        int rc;
+
+        if (!bk_store_sink_ok(s->store, i))
+            continue;
+        rc = check_sink(s, &s->store->sinks[i], opts, &damaged, checked, &why);
+        if (rc < 0) {
+            *err = why;
+            if (ends_all(rc))
+                return rc;
+            worst = bk_worse(worst, rc);
+        }
+    }
+    if (damaged > 0)
+        return bk_fail(err, BK_E_VERIFY, "verification failed: %llu damages were found",
+                       (unsigned long long)damaged);
+    if (worst >= 0 && *checked == 0)
+        return bk_fail(err, BK_E_NOSTORE, "there is no backup to verify");
+    return worst;
+}
+
+int bk_verify(struct bk_session *s, const struct bk_verify_opts *opts, struct bk_err *err)
+{
+    uint64_t start = bk_monotonic_ms(), checked = 0;
+    json_t *e = bk_event("summary");
+    int rc = bk_session_open_store(s, BK_STORE_READ, NULL, err);
+
+    if (rc >= 0)
+        rc = bk_reporter_start(s->reporter, err);
+    if (rc >= 0)
+        rc = check_sinks(s, opts, &checked, err);
+    bk_reporter_stop(s->reporter);
+    bk_json_set_str(e, "verb", "verify");
+    bk_json_set_str(e, "status", rc >= 0 ? "ok" : rc == BK_E_VERIFY ? "damaged" : "failed");
+    bk_json_set_str(e, "level", level_name(opts->level));
+    bk_json_set_u64(e, "backups", checked);
+    bk_json_set_u64(e, "bytes", atomic_load(&s->reporter->progress.bytes));
+    bk_json_set_real(e, "duration", (double)(bk_monotonic_ms() - start) / 1000.0);
+    bk_json_set_u64(e, "exit_code", (uint64_t)bk_exit_code(rc));
+    bk_event_send(s->reporter, e);
+    return rc;
+}
+
+int bk_verify_after_run(struct bk_session *s, const char *id, enum bk_verify_level level,
+                        struct bk_err *err)
+{
+    struct bk_verify_opts opts = {.id = id, .level = level, .host = NULL};
+    uint64_t checked = 0;
+
+    return check_sinks(s, &opts, &checked, err);
+}

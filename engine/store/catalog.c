@@ -1,0 +1,301 @@
+/* Listing manifests. */
+#include "store/catalog.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#include <string.h>
+
+#define RECORD_LIMIT (1u << 20)
+
+struct names { /* what a listing of backups/ found */
+    struct bk_strv ids, records;
+    int rc;
+};
+
+/* "backups/<id>/manifest.json" and "backups/<id>/records/<time>-verify.json" count. */
+static int collect(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
+{
+    struct names *names = arg;
+    const char *id = name + strlen(BK_BACKUPS), *slash = strchr(id, '/');
+
+    (void)size;
+    (void)mtime_ns;
+    if (!slash)
+        return 0;
+    if (bk_streq(slash + 1, BK_MANIFEST_NAME)) {
+        char *copy BK_FREE = strndup(id, (size_t)(slash - id));
+
+        if (!copy || (bk_id_ok(copy) && bk_strv_add(&names->ids, copy) < 0))
+            names->rc = BAKE_E_NOMEM;
+    } else if (bk_starts(slash + 1, BK_RECORDS) && bk_ends(name, "-verify.json")) {
+        if (bk_strv_add(&names->records, name) < 0)
+            names->rc = BAKE_E_NOMEM;
+    }
+    return names->rc;
+}
+
+static int read_manifest(struct bk_sink *sink, const char *id, struct bk_backup *b,
+                         struct bk_err *err)
+{
+    struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    char *name BK_FREE = bk_backup_object(id, BK_MANIFEST_NAME);
+    int rc;
+
+    b->id = bk_strdup(id);
+    if (!name || !b->id)
+        return bk_nomem(err);
+    rc = bk_sink_get(sink, name, BK_MANIFEST_LIMIT, &text, &b->damage);
+    if (rc >= 0)
+        rc = bk_manifest_parse(text.data, text.len, id, &b->manifest, &b->damage);
+    if (rc >= 0)
+        bk_err_clear(&b->damage);
+    /* One bad backup must not hide the others; only what ends everything is passed on. */
+    if (rc != BAKE_E_CANCELLED && rc != BAKE_E_NOMEM && rc != BAKE_E_UNAVAILABLE)
+        return BAKE_OK;
+    if (err)
+        *err = b->damage;
+    return rc;
+}
+
+/* When it was started: from the manifest, or from the stamp within the id. */
+static int64_t start_of(const struct bk_backup *b)
+{
+    char stamp[17];
+    const char *end;
+    int64_t ns = 0;
+
+    if (b->manifest)
+        return b->manifest->start_ns;
+    end = strrchr(b->id, '-');
+    if (!end || end - b->id < 17)
+        return 0;
+    memcpy(stamp, end - 16, 16);
+    stamp[16] = '\0';
+    (void)bk_parse_time(stamp, &ns);
+    return ns;
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct bk_backup *x = a, *y = b;
+    int64_t sx = start_of(x), sy = start_of(y);
+
+    if (sx != sy)
+        return sx < sy ? -1 : 1;
+    return strcmp(x->id, y->id);
+}
+
+static bool belongs(const struct bk_backup *b, const char *pipeline, const char *host)
+{
+    if (!b->manifest) /* the id begins with the pipeline's name */
+        return !pipeline || (bk_starts(b->id, pipeline) && b->id[strlen(pipeline)] == '-');
+    return (!pipeline || bk_streq(b->manifest->pipeline, pipeline)) &&
+           (!host || bk_streq(b->manifest->host, host));
+}
+
+static void backup_release(struct bk_backup *b)
+{
+    free(b->id);
+    free(b->verified);
+    bk_strv_free(&b->missing);
+    bk_manifest_free(b->manifest);
+    memset(b, 0, sizeof(*b));
+}
+
+void bk_catalog_free(struct bk_catalog *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n; i++)
+        backup_release(&c->backups[i]);
+    free(c->backups);
+    free(c);
+}
+
+static bool same_series(const struct bk_manifest *a, const struct bk_manifest *b)
+{
+    return bk_streq(a->pipeline, b->pipeline) && bk_streq(a->host, b->host);
+}
+
+/* A source that was taken out of the pipeline is not missed; one that is still there and yields
+ * less than before is. */
+static bool still_wanted(const struct bk_manifest *m, const char *source)
+{
+    const json_t *sources = json_object_get(m->pipeline_file, "sources");
+
+    for (size_t i = 0; i < json_array_size(sources); i++)
+        if (bk_streq(json_string_value(json_object_get(json_array_get(sources, i), "name")),
+                     source))
+            return true;
+    return !sources;
+}
+
+/* Good: no component failed or is partial, none is missing against the last good one before. */
+static int judge(struct bk_catalog *c, struct bk_err *err)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        struct bk_backup *b = &c->backups[i];
+        const struct bk_manifest *before = NULL;
+
+        if (!b->manifest)
+            continue;
+        for (size_t k = i; k-- > 0 && !before;)
+            if (c->backups[k].good && same_series(c->backups[k].manifest, b->manifest))
+                before = c->backups[k].manifest;
+        for (size_t k = 0; before && k < before->n_comps; k++)
+            if (!bk_manifest_find(b->manifest, before->comps[k].name) &&
+                still_wanted(b->manifest, before->comps[k].source) &&
+                bk_strv_add(&b->missing, before->comps[k].name) < 0)
+                return bk_nomem(err);
+        b->good = bk_manifest_good(b->manifest) && b->missing.n == 0;
+    }
+    return BAKE_OK;
+}
+
+static int add_records(struct bk_sink *sink, struct bk_catalog *c, struct bk_strv *records,
+                       struct bk_err *err)
+{
+    bk_strv_sort(records); /* by id, then time: the last one of an id is the newest */
+    for (size_t i = 0; i < records->n; i++) {
+        struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+        json_t *j BK_JSON = NULL;
+        const char *level = "?", *result = "?", *time = "?", *id = records->items[i];
+        size_t n = strcspn(id += strlen(BK_BACKUPS), "/");
+
+        if (bk_sink_get(sink, records->items[i], RECORD_LIMIT, &text, NULL) < 0 ||
+            bk_json_unseal(text.data, text.len, "record", &j, NULL) < 0)
+            continue;
+        (void)bk_json_opt_str(j, "record", "level", &level, NULL);
+        (void)bk_json_opt_str(j, "record", "result", &result, NULL);
+        (void)bk_json_opt_str(j, "record", "time", &time, NULL);
+        for (size_t k = 0; k < c->n; k++) {
+            struct bk_backup *b = &c->backups[k];
+
+            if (strncmp(b->id, id, n) != 0 || b->id[n])
+                continue;
+            free(b->verified);
+            b->verified = bk_asprintf("%s %s %s", level, result, time);
+            if (!b->verified)
+                return bk_nomem(err);
+        }
+    }
+    return BAKE_OK;
+}
+
+static int load_all(struct bk_sink *sink, const struct names *names, const char *pipeline,
+                    const char *host, struct bk_catalog *c, struct bk_err *err)
+{
+    c->backups = calloc(names->ids.n + 1, sizeof(*c->backups));
+    if (!c->backups)
+        return bk_nomem(err);
+    for (size_t i = 0; i < names->ids.n; i++) {
+        struct bk_backup *b = &c->backups[c->n];
+        int rc = read_manifest(sink, names->ids.items[i], b, err);
+
+        if (rc < 0) {
+            backup_release(b);
+            return rc;
+        }
+        if (belongs(b, pipeline, host))
+            c->n++;
+        else
+            backup_release(b);
+    }
+    qsort(c->backups, c->n, sizeof(*c->backups), by_start);
+    return judge(c, err);
+}
+
+int bk_catalog_load(struct bk_sink *sink, const char *pipeline, const char *host, unsigned flags,
+                    struct bk_catalog **ret, struct bk_err *err)
+{
+    struct bk_catalog *c = calloc(1, sizeof(*c));
+    struct names names = {0};
+    int rc;
+
+    if (!c)
+        return bk_nomem(err);
+    rc = bk_sink_list(sink, BK_BACKUPS, collect, &names, err);
+    if (names.rc < 0)
+        rc = bk_nomem(err);
+    if (rc >= 0)
+        rc = load_all(sink, &names, pipeline, host, c, err);
+    if (rc >= 0 && (flags & BK_CATALOG_RECORDS))
+        rc = add_records(sink, c, &names.records, err);
+    bk_strv_free(&names.ids);
+    bk_strv_free(&names.records);
+    if (rc < 0) {
+        bk_catalog_free(c);
+        return rc;
+    }
+    *ret = c;
+    return BAKE_OK;
+}
+
+static int find_newest(const struct bk_catalog *c, int64_t before_ns, const struct bk_backup **ret,
+                       struct bk_err *err)
+{
+    for (size_t i = c->n; i-- > 0;) {
+        const struct bk_backup *b = &c->backups[i];
+
+        if (b->manifest && (before_ns <= 0 || b->manifest->start_ns <= before_ns)) {
+            *ret = b;
+            return BAKE_OK;
+        }
+    }
+    if (before_ns > 0 && c->n > 0)
+        return bk_fail(err, BK_E_NOSTORE, "there is no backup from then or before\n"
+                                          "HINT: 'bakengine list' shows which there are");
+    return bk_fail(err, BK_E_NOSTORE, "there is no backup yet\nHINT: 'bakengine run' makes one");
+}
+
+int bk_catalog_find(const struct bk_catalog *c, const char *id, int64_t before_ns,
+                    const struct bk_backup **ret, struct bk_err *err)
+{
+    const struct bk_backup *found = NULL;
+
+    if (bk_streq(id, "latest"))
+        return find_newest(c, before_ns, ret, err);
+    for (size_t i = 0; i < c->n; i++) {
+        const struct bk_backup *b = &c->backups[i];
+
+        if (!bk_starts(b->id, id))
+            continue;
+        if (found && !bk_streq(b->id, id))
+            return bk_fail(err, BK_E_USAGE, "'%s' is the beginning of more than one backup's id",
+                           id);
+        found = b;
+        if (bk_streq(b->id, id))
+            break;
+    }
+    if (!found)
+        return bk_fail(err, BK_E_NOSTORE,
+                       "there is no backup '%s'\nHINT: 'bakengine list' shows which there are", id);
+    if (!found->manifest) {
+        if (err)
+            *err = found->damage;
+        return found->damage.rc;
+    }
+    *ret = found;
+    return BAKE_OK;
+}
+
+int bk_record_put(struct bk_sink *sink, const char *id, const char *kind, json_t *facts,
+                  struct bk_err *err)
+{
+    struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    char stamp[BK_TIME_CAP], rest[BK_TIME_CAP + 64];
+    char *name BK_FREE = NULL;
+    int64_t now = bk_now_ns();
+    int rc;
+
+    bk_json_set_str(facts, "id", id);
+    bk_json_set_str(facts, "kind", kind);
+    bk_json_set_time(facts, "time", now);
+    /* Nanoseconds keep two records of one second apart and in order. */
+    (void)snprintf(rest, sizeof(rest), BK_RECORDS "%s.%09lld-%s.json",
+                   bk_format_stamp(stamp, now), (long long)(now % 1000000000), kind);
+    name = bk_backup_object(id, rest);
+    rc = name ? bk_json_seal(facts, &text, err) : bk_nomem(err);
+    return rc < 0 ? rc : bk_sink_put(sink, name, text.data, text.len, BAKE_PUT_IF_ABSENT, err);
+}

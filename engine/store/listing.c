@@ -1,0 +1,316 @@
+/* mtree lines. */
+#include "store/listing.h"
+
+#include "base/num.h"
+#include "base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NS 1000000000
+
+static const struct {
+    uint32_t type;
+    const char *name;
+} types[] = {
+    {BAKE_FILE, "file"},     {BAKE_DIR, "dir"},    {BAKE_SYMLINK, "link"},  {BAKE_HARDLINK, "file"},
+    {BAKE_CHARDEV, "char"}, {BAKE_BLOCKDEV, "block"}, {BAKE_FIFO, "fifo"},
+};
+#define N_TYPES (sizeof(types) / sizeof(types[0]))
+
+/* Blanks, controls, '#', '\', glob characters and whatever is not ASCII as \ooo. */
+static void add_escaped(struct bk_buf *out, const char *s)
+{
+    for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
+        if (*p <= 0x20 || *p >= 0x7f || strchr("#\\*?[]=\"", *p))
+            bk_buf_printf(out, "\\%03o", *p);
+        else
+            bk_buf_char(out, (char)*p);
+    }
+}
+
+static const char *type_name(uint32_t type)
+{
+    for (size_t i = 0; i < N_TYPES; i++)
+        if (types[i].type == type)
+            return types[i].name;
+    return "file";
+}
+
+static void add_metadata(struct bk_buf *out, const struct bake_entry *e)
+{
+    if (e->valid & BAKE_HAS_MODE)
+        bk_buf_printf(out, " mode=%04o", e->mode);
+    if (e->valid & BAKE_HAS_OWNER)
+        bk_buf_printf(out, " uid=%u gid=%u", e->uid, e->gid);
+    if ((e->valid & BAKE_HAS_OWNER) && e->user && *e->user) {
+        bk_buf_str(out, " uname=");
+        add_escaped(out, e->user);
+    }
+    if ((e->valid & BAKE_HAS_OWNER) && e->group && *e->group) {
+        bk_buf_str(out, " gname=");
+        add_escaped(out, e->group);
+    }
+    if (e->valid & BAKE_HAS_MTIME) {
+        int64_t ns = ((e->mtime_ns % NS) + NS) % NS;
+
+        bk_buf_printf(out, " time=%lld.%09lld", (long long)((e->mtime_ns - ns) / NS),
+                      (long long)ns);
+    }
+}
+
+int bk_listing_line(struct bk_buf *out, const struct bake_entry *e, const char *sha256)
+{
+    bool root = bk_streq(e->path, ".");
+
+    bk_buf_str(out, root ? "." : "./");
+    if (!root)
+        add_escaped(out, e->path);
+    bk_buf_printf(out, " type=%s", type_name(e->type));
+    add_metadata(out, e);
+    if (e->valid & BAKE_HAS_INODE)
+        bk_buf_printf(out, " nlink=%llu", (unsigned long long)e->nlink);
+    if (e->type == BAKE_FILE)
+        bk_buf_printf(out, " size=%llu", (unsigned long long)e->size);
+    if (e->type == BAKE_SYMLINK) {
+        bk_buf_str(out, " link=");
+        add_escaped(out, e->link);
+    }
+    if (e->type == BAKE_CHARDEV || e->type == BAKE_BLOCKDEV)
+        bk_buf_printf(out, " device=native,%u,%u", e->dev_major, e->dev_minor);
+    if (sha256)
+        bk_buf_printf(out, " sha256digest=%s", sha256);
+    return bk_buf_char(out, '\n');
+}
+
+struct bk_listr {
+    int (*pull)(void *arg, const void **data, size_t *n);
+    void *arg;
+    const char *data; /* lent by pull */
+    size_t n;
+    struct bk_buf line;
+    uint64_t number;
+};
+
+/* A path can be long, but not endless. */
+#define LINE_LIMIT (4u << 20)
+
+int bk_listr_new(int (*pull)(void *arg, const void **data, size_t *n), void *arg,
+                 struct bk_listr **ret, struct bk_err *err)
+{
+    struct bk_listr *r = calloc(1, sizeof(*r));
+
+    if (!r)
+        return bk_nomem(err);
+    r->pull = pull;
+    r->arg = arg;
+    *ret = r;
+    return BAKE_OK;
+}
+
+void bk_listr_free(struct bk_listr *r)
+{
+    if (!r)
+        return;
+    bk_buf_free(&r->line);
+    free(r);
+}
+
+/* The next line without its end into r->line. OK | BAKE_END. */
+static int read_line(struct bk_listr *r, struct bk_err *err)
+{
+    bk_buf_clear(&r->line);
+    for (;;) {
+        const char *end;
+        size_t take;
+
+        if (r->n == 0) {
+            const void *data;
+            int rc = r->pull(r->arg, &data, &r->n);
+
+            if (rc < 0)
+                return bk_fail(err, rc, "the listing cannot be read");
+            if (r->n == 0)
+                return r->line.len == 0 ? BAKE_END
+                                        : bk_fail(err, BAKE_E_CORRUPT, "the listing is cut");
+            r->data = data;
+        }
+        end = memchr(r->data, '\n', r->n);
+        take = end ? (size_t)(end - r->data) : r->n;
+        if (r->line.len + take > LINE_LIMIT)
+            return bk_fail(err, BAKE_E_CORRUPT, "a line of the listing is endless");
+        if (bk_buf_add(&r->line, r->data, take) < 0)
+            return bk_nomem(err);
+        r->data += take + (end ? 1 : 0);
+        r->n -= take + (end ? 1 : 0);
+        if (end) {
+            r->number++;
+            return BAKE_OK;
+        }
+    }
+}
+
+static bool is_octal(char c) { return c >= '0' && c <= '7'; }
+
+/* In place; false: a bad escape. */
+static bool unescape(char *s)
+{
+    char *to = s;
+
+    while (*s) {
+        if (*s != '\\') {
+            *to++ = *s++;
+            continue;
+        }
+        if (!is_octal(s[1]) || !is_octal(s[2]) || !is_octal(s[3]))
+            return false;
+        *to = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+        if (!*to++)
+            return false;
+        s += 4;
+    }
+    *to = '\0';
+    return true;
+}
+
+static bool set_time(struct bake_entry *e, char *value)
+{
+    char *dot = strchr(value, '.');
+    int64_t seconds, ns = 0;
+
+    if (dot) {
+        *dot++ = '\0';
+        if (strlen(dot) != 9 || !bk_parse_i64(dot + strspn(dot, "0"), &ns)) {
+            if (strspn(dot, "0") != strlen(dot))
+                return false;
+        }
+    }
+    if (!bk_parse_i64(value, &seconds) || seconds > INT64_MAX / NS - 1 ||
+        seconds < INT64_MIN / NS + 1)
+        return false;
+    e->mtime_ns = seconds * NS + ns;
+    e->valid |= BAKE_HAS_MTIME;
+    return true;
+}
+
+static bool set_octal(uint32_t *ret, const char *value)
+{
+    uint32_t mode = 0;
+
+    for (; is_octal(*value) && mode < (1u << 15); value++)
+        mode = mode << 3 | (uint32_t)(*value - '0');
+    *ret = mode;
+    return *value == '\0';
+}
+
+static bool set_type(struct bake_entry *e, const char *value)
+{
+    for (size_t i = 0; i < N_TYPES; i++) {
+        if (bk_streq(types[i].name, value)) {
+            e->type = types[i].type;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_u32(uint32_t *ret, const char *value)
+{
+    uint64_t v;
+
+    if (!bk_parse_u64(value, &v) || v > UINT32_MAX)
+        return false;
+    *ret = (uint32_t)v;
+    return true;
+}
+
+static bool set_device(struct bake_entry *e, char *value)
+{
+    char *major = strchr(value, ','), *minor = major ? strchr(major + 1, ',') : NULL;
+
+    if (!minor)
+        return false;
+    *minor++ = '\0';
+    return set_u32(&e->dev_major, major + 1) && set_u32(&e->dev_minor, minor);
+}
+
+/* One KEY=VALUE of a line; what is not known is passed over. */
+static bool set_key(struct bake_entry *e, const char **sha256, const char *key, char *value)
+{
+    unsigned char raw[BK_SHA256_LEN];
+
+    if (bk_streq(key, "type"))
+        return set_type(e, value);
+    if (bk_streq(key, "mode")) {
+        e->valid |= BAKE_HAS_MODE;
+        return set_octal(&e->mode, value);
+    }
+    if (bk_streq(key, "uid")) {
+        e->valid |= BAKE_HAS_OWNER;
+        return set_u32(&e->uid, value);
+    }
+    if (bk_streq(key, "gid"))
+        return set_u32(&e->gid, value);
+    if (bk_streq(key, "uname"))
+        return unescape(value) && (e->user = value);
+    if (bk_streq(key, "gname"))
+        return unescape(value) && (e->group = value);
+    if (bk_streq(key, "time"))
+        return set_time(e, value);
+    if (bk_streq(key, "nlink"))
+        return bk_parse_u64(value, &e->nlink);
+    if (bk_streq(key, "size"))
+        return bk_parse_u64(value, &e->size);
+    if (bk_streq(key, "link"))
+        return unescape(value) && (e->link = value);
+    if (bk_streq(key, "device"))
+        return set_device(e, value);
+    if (bk_streq(key, "sha256digest")) {
+        *sha256 = value;
+        return bk_unhex(value, raw, sizeof(raw));
+    }
+    return true;
+}
+
+static bool parse_line(char *line, struct bake_entry *e, const char **sha256)
+{
+    char *save = NULL, *path = strtok_r(line, " ", &save), *pair;
+
+    if (!path || path[0] != '.')
+        return false;
+    if (path[1] == '/')
+        path += 2;
+    if (!unescape(path) || !*path)
+        return false;
+    e->path = path;
+    while ((pair = strtok_r(NULL, " ", &save))) {
+        char *value = strchr(pair, '=');
+
+        if (!value)
+            continue;
+        *value++ = '\0';
+        if (!set_key(e, sha256, pair, value))
+            return false;
+    }
+    return e->type != 0 && (e->type != BAKE_SYMLINK || e->link);
+}
+
+int bk_listr_next(struct bk_listr *r, struct bake_entry *ret, const char **ret_sha256,
+                  struct bk_err *err)
+{
+    for (;;) {
+        int rc = read_line(r, err);
+
+        if (rc != BAKE_OK)
+            return rc;
+        if (r->line.len == 0 || r->line.data[0] == '#')
+            continue;
+        memset(ret, 0, sizeof(*ret));
+        ret->struct_size = sizeof(*ret);
+        *ret_sha256 = "";
+        if (!parse_line(r->line.data, ret, ret_sha256))
+            return bk_fail(err, BAKE_E_CORRUPT, "line %llu of the listing is damaged",
+                           (unsigned long long)r->number);
+        return BAKE_OK;
+    }
+}

@@ -1,0 +1,312 @@
+/* Opening a store in all its sinks, and small writes to all of them. */
+#include "store/store.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "store/layout.h"
+
+#include <string.h>
+
+#define INFO_LIMIT (64u << 10)
+
+static int read_info(struct bk_store *s, struct bk_sink *sink, const struct bk_buf *text,
+                     struct bk_err *err)
+{
+    json_t *j BK_JSON = NULL;
+    const char *format, *id, *digest;
+    uint64_t version;
+    int rc;
+
+    rc = bk_json_unseal(text->data, text->len, BK_INFO_NAME, &j, err);
+    if (rc < 0 || (rc = bk_json_u64(j, BK_INFO_NAME, "format_version", &version, err)) < 0)
+        return bk_prefix(err, "%s", sink->label);
+    if (version > BK_FORMAT_VERSION) {
+        bk_fail(err, BAKE_E_UNSUPPORTED,
+                "%s: this store has format version %llu; this bakengine reads up to %d", sink->label,
+                (unsigned long long)version, BK_FORMAT_VERSION);
+        bk_hint(err, "use the bakengine that wrote it, or a newer one");
+        return err ? err->rc : BAKE_E_UNSUPPORTED;
+    }
+    if ((rc = bk_json_str(j, BK_INFO_NAME, "store_id", &id, err)) < 0 ||
+        (rc = bk_json_str(j, BK_INFO_NAME, "format", &format, err)) < 0 ||
+        (rc = bk_json_str(j, BK_INFO_NAME, "digest", &digest, err)) < 0)
+        return bk_prefix(err, "%s", sink->label);
+    if (strlen(id) != BK_STORE_ID_LEN || !bk_streq(digest, "sha256"))
+        return bk_fail(err, BAKE_E_CORRUPT, "%s: '%s' has a store id or digest that cannot be",
+                       sink->label, BK_INFO_NAME);
+    if (!bk_streq(format, bk_format_name(s->pipeline->format)))
+        return bk_fail(err, BAKE_E_CONFIG,
+                       "%s holds a store of format '%s', but the pipeline says '%s'\n"
+                       "HINT: set 'store: {format: %s}', or give the sink another place",
+                       sink->label, format, bk_format_name(s->pipeline->format), format);
+    if (s->id[0] && !bk_streq(s->id, id))
+        return bk_fail(err, BAKE_E_CONFIG,
+                       "%s holds another store (%s) than the first sink (%s)\n"
+                       "HINT: a mirror starts out empty; give this sink an empty place",
+                       sink->label, id, s->id);
+    memcpy(s->id, id, BK_STORE_ID_LEN + 1);
+    return BAKE_OK;
+}
+
+static int stop_at_first(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
+{
+    (void)size;
+    (void)mtime_ns;
+    (void)name;
+    *(bool *)arg = true;
+    return 1;
+}
+
+/* A store without its bakengine.json must not be taken for an empty place. */
+static int check_empty(struct bk_sink *sink, struct bk_err *err)
+{
+    bool any = false;
+    int rc = bk_sink_list(sink, BK_BACKUPS, stop_at_first, &any, err);
+
+    if (rc < 0)
+        return rc;
+    if (any)
+        return bk_fail(err, BAKE_E_CORRUPT,
+                       "%s: '%s' is missing, but there are backups\n"
+                       "HINT: bring the file back from a mirror, or give the sink an empty place",
+                       sink->label, BK_INFO_NAME);
+    return BAKE_OK;
+}
+
+static int make_info(struct bk_store *s, struct bk_sink *sink, struct bk_err *err)
+{
+    struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    json_t *j BK_JSON = json_object();
+    char now[BK_TIME_CAP];
+    int rc;
+
+    if (!s->id[0]) {
+        unsigned char random[BK_STORE_ID_LEN / 2];
+
+        rc = bk_random(random, sizeof(random), err);
+        if (rc < 0)
+            return rc;
+        bk_hex(random, sizeof(random), s->id);
+    }
+    bk_json_set_u64(j, "format_version", BK_FORMAT_VERSION);
+    bk_json_set_str(j, "store_id", s->id);
+    bk_json_set_str(j, "format", bk_format_name(s->pipeline->format));
+    bk_json_set_str(j, "digest", "sha256");
+    bk_json_set_str(j, "created", bk_format_time(now, bk_now_ns()));
+    rc = bk_json_seal(j, &text, err);
+    return rc < 0 ? rc : bk_sink_put(sink, BK_INFO_NAME, text.data, text.len, BAKE_PUT_IF_ABSENT,
+                                     err);
+}
+
+static int open_info(struct bk_store *s, struct bk_sink *sink, enum bk_store_mode mode,
+                     struct bk_err *err)
+{
+    struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    int rc = bk_sink_get(sink, BK_INFO_NAME, INFO_LIMIT, &text, err);
+
+    if (rc == BAKE_OK)
+        return read_info(s, sink, &text, err);
+    if (rc != BAKE_E_NOTFOUND || (rc = check_empty(sink, err)) < 0)
+        return rc;
+    if (mode == BK_STORE_READ)
+        return bk_fail(err, BK_E_NOSTORE, "%s: there is no store\nHINT: 'bakengine run' makes one",
+                       sink->label);
+    rc = make_info(s, sink, err);
+    if (rc != BAKE_E_EXISTS)
+        return rc;
+    /* Another host made it in this very moment: theirs it is. */
+    s->id[0] = '\0';
+    rc = bk_sink_get(sink, BK_INFO_NAME, INFO_LIMIT, &text, err);
+    return rc < 0 ? rc : read_info(s, sink, &text, err);
+}
+
+static int open_sink(struct bk_store *s, const struct bk_part *part, enum bk_store_mode mode,
+                     struct bk_err *err)
+{
+    struct bk_sink *sink = &s->sinks[s->n_sinks++];
+    int rc = bk_sink_open(part, s->cancel, sink, err);
+
+    return rc < 0 ? rc : open_info(s, sink, mode, err);
+}
+
+/* A disagreement between pipeline and store must stop everything; a sink that is down need not. */
+static bool is_fatal(int rc) { return rc == BAKE_E_CONFIG || rc == BAKE_E_CANCELLED; }
+
+static int open_sinks(struct bk_store *s, enum bk_store_mode mode, const char *from,
+                      struct bk_err *err)
+{
+    const struct bk_pipeline *p = s->pipeline;
+    struct bk_err first = {0};
+
+    for (size_t i = 0; i < p->n_sinks; i++) {
+        struct bk_err why = {0};
+        int rc;
+
+        if (from && !bk_streq(from, p->sinks[i].name))
+            continue;
+        rc = open_sink(s, &p->sinks[i], mode, &why);
+        if (rc < 0) {
+            if (is_fatal(rc)) {
+                if (err)
+                    *err = why;
+                return rc;
+            }
+            if (first.rc == 0)
+                first = why;
+            bk_store_sink_failed(s, s->n_sinks - 1, &why);
+        }
+    }
+    if (s->n_sinks == 0)
+        return bk_fail(err, BK_E_USAGE, "'%s' is not the name of a sink of this pipeline", from);
+    if (bk_store_sinks_ok(s) == 0) {
+        if (err)
+            *err = first;
+        return first.rc;
+    }
+    for (size_t i = 0; i < s->n_sinks; i++)
+        if (s->failed[i].rc)
+            bk_log(BAKE_LOG_WARN, "%s", s->failed[i].text);
+    return BAKE_OK;
+}
+
+int bk_store_open_nothing(const struct bk_pipeline *p, struct bk_registry *reg,
+                          struct bk_cancel *cancel, struct bk_store **ret, struct bk_err *err)
+{
+    struct bk_store *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return bk_nomem(err);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->defaults_lock, NULL);
+    s->pipeline = p;
+    s->registry = reg;
+    s->cancel = cancel;
+    s->sinks = calloc(p->n_sinks + 1, sizeof(*s->sinks));
+    s->failed = calloc(p->n_sinks + 1, sizeof(*s->failed));
+    s->transforms = calloc(p->n_transforms + 1, sizeof(*s->transforms));
+    if (!s->sinks || !s->failed || !s->transforms) {
+        bk_store_close(s);
+        return bk_nomem(err);
+    }
+    for (size_t i = 0; i < p->n_transforms; i++) {
+        s->transforms[i].plugin = p->transforms[i].plugin;
+        s->transforms[i].cfg = p->transforms[i].cfg;
+    }
+    s->n_transforms = p->n_transforms;
+    *ret = s;
+    return BAKE_OK;
+}
+
+int bk_store_open(const struct bk_pipeline *p, struct bk_registry *reg, struct bk_cancel *cancel,
+                  enum bk_store_mode mode, const char *from, struct bk_store **ret,
+                  struct bk_err *err)
+{
+    struct bk_store *s;
+    int rc = bk_store_open_nothing(p, reg, cancel, &s, err);
+
+    if (rc < 0)
+        return rc;
+    rc = open_sinks(s, mode, from, err);
+    if (rc < 0) {
+        bk_store_close(s);
+        return rc;
+    }
+    *ret = s;
+    return BAKE_OK;
+}
+
+void bk_store_close(struct bk_store *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->n_sinks; i++)
+        bk_sink_close(&s->sinks[i]);
+    bk_store_free_defaults(s);
+    pthread_mutex_destroy(&s->defaults_lock);
+    free(s->sinks);
+    free(s->failed);
+    free(s->transforms);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+void bk_store_sink_failed(struct bk_store *s, size_t sink, const struct bk_err *why)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->failed[sink].rc == 0)
+        s->failed[sink] = *why;
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool bk_store_sink_ok(struct bk_store *s, size_t sink)
+{
+    bool ok;
+
+    pthread_mutex_lock(&s->lock);
+    ok = s->failed[sink].rc == 0;
+    pthread_mutex_unlock(&s->lock);
+    return ok;
+}
+
+size_t bk_store_sinks_ok(struct bk_store *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n_sinks; i++)
+        n += bk_store_sink_ok(s, i);
+    return n;
+}
+
+struct bk_sink *bk_store_base(struct bk_store *s)
+{
+    for (size_t i = 0; i < s->n_sinks; i++)
+        if (bk_store_sink_ok(s, i))
+            return &s->sinks[i];
+    return NULL;
+}
+
+int bk_store_put(struct bk_store *s, const char *name, const void *data, size_t n, uint32_t flags,
+                 struct bk_err *err)
+{
+    struct bk_err last = {0};
+
+    for (size_t i = 0; i < s->n_sinks; i++) {
+        int rc;
+
+        if (!bk_store_sink_ok(s, i))
+            continue;
+        rc = bk_sink_put(&s->sinks[i], name, data, n, flags, &last);
+        if (rc == BAKE_E_CANCELLED || (rc < 0 && s->n_sinks == 1)) {
+            if (err)
+                *err = last;
+            return rc;
+        }
+        if (rc < 0)
+            bk_store_sink_failed(s, i, &last);
+    }
+    if (bk_store_sinks_ok(s) > 0)
+        return BAKE_OK;
+    if (err)
+        *err = last;
+    return last.rc;
+}
+
+int bk_store_remove(struct bk_store *s, const char *name, struct bk_err *err)
+{
+    int worst = BAKE_OK;
+
+    for (size_t i = 0; i < s->n_sinks; i++) {
+        int rc;
+
+        if (!bk_store_sink_ok(s, i))
+            continue;
+        rc = bk_sink_remove(&s->sinks[i], name, err);
+        if (rc < 0 && rc != BAKE_E_NOTFOUND)
+            worst = rc;
+    }
+    return worst;
+}

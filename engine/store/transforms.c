@@ -1,0 +1,94 @@
+/* From a manifest's transform names to plugins with options. */
+#include "store/transforms.h"
+
+#include "config/options.h"
+
+#include <stdlib.h>
+
+static const struct bk_transform *of_pipeline(const struct bk_store *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_transforms; i++)
+        if (bk_streq(s->transforms[i].plugin->desc.name, name))
+            return &s->transforms[i];
+    return NULL;
+}
+
+/* Options at their defaults, made once per plugin and kept with the store. */
+static int with_defaults(struct bk_store *s, const char *name, struct bk_transform *ret,
+                         struct bk_err *err)
+{
+    struct bk_default **at = &s->defaults;
+    const struct bk_plugin *plugin;
+    struct bk_opt_job job = {0};
+    struct bk_diags *diags = NULL;
+    int rc;
+
+    for (; *at; at = &(*at)->next) {
+        if (bk_streq((*at)->transform.plugin->desc.name, name)) {
+            *ret = (*at)->transform;
+            return BAKE_OK;
+        }
+    }
+    rc = bk_registry_get(s->registry, BK_TRANSFORM, name, &plugin, err);
+    if (rc < 0)
+        return rc;
+    *at = calloc(1, sizeof(**at));
+    if (!*at || !((*at)->cfg = calloc(1, plugin->desc.config_size + 1)))
+        return bk_nomem(err);
+    (*at)->transform.plugin = plugin;
+    (*at)->transform.cfg = (*at)->cfg;
+    job.options = plugin->options;
+    job.what = plugin->full_name;
+    job.dir = "/";
+    if ((rc = bk_optmem_new(&(*at)->mem, err)) < 0 ||
+        (rc = bk_diags_new(plugin->full_name, &diags, err)) < 0)
+        return rc;
+    rc = bk_options_apply(&job, NULL, (*at)->cfg, (*at)->mem, diags, err);
+    if (rc >= 0 && bk_diags_errors(diags) > 0)
+        rc = bk_fail(err, BAKE_E_CONFIG,
+                     "transform '%s' cannot be reversed without options\n"
+                     "HINT: name the pipeline file instead of the store's address",
+                     name);
+    bk_diags_free(diags);
+    *ret = (*at)->transform;
+    return rc;
+}
+
+int bk_store_transforms_for(struct bk_store *s, const struct bk_strv *names,
+                            struct bk_transform **ret, struct bk_err *err)
+{
+    struct bk_transform *t = calloc(names->n + 1, sizeof(*t));
+
+    if (!t)
+        return bk_nomem(err);
+    pthread_mutex_lock(&s->defaults_lock);
+    for (size_t i = 0; i < names->n; i++) {
+        const struct bk_transform *known = of_pipeline(s, names->items[i]);
+        int rc = BAKE_OK;
+
+        if (known)
+            t[i] = *known;
+        else
+            rc = with_defaults(s, names->items[i], &t[i], err);
+        if (rc < 0) {
+            pthread_mutex_unlock(&s->defaults_lock);
+            free(t);
+            return rc;
+        }
+    }
+    pthread_mutex_unlock(&s->defaults_lock);
+    *ret = t;
+    return BAKE_OK;
+}
+
+void bk_store_free_defaults(struct bk_store *s)
+{
+    while (s->defaults) {
+        struct bk_default *d = s->defaults;
+
+        s->defaults = d->next;
+        bk_optmem_free(d->mem);
+        free(d->cfg);
+        free(d);
+    }
+}
