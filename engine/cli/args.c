@@ -7,9 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BOOL_FLAG(name, member, help)      {name, BK_FLAG_BOOL, offsetof(struct bk_args, member), NULL, help}
-#define STR_FLAG(name, member, arg, help)  {name, BK_FLAG_STR, offsetof(struct bk_args, member), arg, help}
-#define LIST_FLAG(name, member, arg, help) {name, BK_FLAG_LIST, offsetof(struct bk_args, member), arg, help}
+#define BOOL_FLAG(name, member, help)                                                              \
+    {                                                                                              \
+        name, BK_FLAG_BOOL, offsetof(struct bk_args, member), NULL, help                           \
+    }
+#define STR_FLAG(name, member, arg, help)                                                          \
+    {                                                                                              \
+        name, BK_FLAG_STR, offsetof(struct bk_args, member), arg, help                             \
+    }
+#define LIST_FLAG(name, member, arg, help)                                                         \
+    {                                                                                              \
+        name, BK_FLAG_LIST, offsetof(struct bk_args, member), arg, help                            \
+    }
 
 static const struct bk_flag flags[] = {
     BOOL_FLAG("json", json, "print JSON on standard output, and nothing else there"),
@@ -172,8 +181,8 @@ static int parse_front(const char *word, struct bk_args *args, bool *ret_version
     return BAKE_OK;
 }
 
-int bk_args_parse(int argc, char *const *argv, struct bk_args *args, const struct bk_verb **ret_verb,
-                  bool *ret_version, struct bk_err *err)
+int bk_args_parse(int argc, char *const *argv, struct bk_args *args,
+                  const struct bk_verb **ret_verb, bool *ret_version, struct bk_err *err)
 {
     const struct bk_verb *verb = argc > 1 ? find_verb(argv[1]) : NULL;
     bool only_positional = false;
@@ -182,8 +191,9 @@ int bk_args_parse(int argc, char *const *argv, struct bk_args *args, const struc
     *ret_verb = verb;
     *ret_version = false;
     if (argc < 2)
-        return bk_fail(err, BK_E_USAGE, "no command is given\n"
-                                        "HINT: 'bakengine --help' lists the commands");
+        return bk_fail(err, BK_E_USAGE,
+                       "no command is given\n"
+                       "HINT: 'bakengine --help' lists the commands");
     if (!verb)
         return parse_front(argv[1], args, ret_version, err);
     for (int i = 2; i < argc; i++) {
@@ -221,10 +231,11 @@ static void help_all(void)
            "usage: bakengine COMMAND ...\n\n");
     for (const struct bk_verb *v = bk_verbs; v->name; v++)
         printf("  %-10s %s\n", v->name, v->summary);
-    printf("\n'bakengine COMMAND --help' says more. PIPELINE is a YAML file; 'list', 'show', 'ls',\n"
-           "'cat', 'verify' and 'restore --target' also take a store's address (a directory).\n"
-           "exit codes: 0 done, 1 failed, 2 usage or invalid pipeline, 3 partial, 4 verification\n"
-           "failed, 10 no such store or backup, 11 locked, 12 wrong key, 128+N a signal\n");
+    printf(
+        "\n'bakengine COMMAND --help' says more. PIPELINE is a YAML file; 'list', 'show', 'ls',\n"
+        "'cat', 'verify' and 'restore --target' also take a store's address (a directory).\n"
+        "exit codes: 0 done, 1 failed, 2 usage or invalid pipeline, 3 partial, 4 verification\n"
+        "failed, 10 no such store or backup, 11 locked, 12 wrong key, 128+N a signal\n");
 }
 
 void bk_args_help(const struct bk_verb *verb)

@@ -42,8 +42,8 @@ extern const struct bk_verb bk_verbs[]; /* ended by a NULL name */
 
 /* argv[1..]: the verb and its arguments. BK_E_USAGE with a suggestion. *ret_verb NULL: only
  * --help or --version was asked for (args->help, *ret_version). */
-int bk_args_parse(int argc, char *const *argv, struct bk_args *args, const struct bk_verb **ret_verb,
-                  bool *ret_version, struct bk_err *err);
+int bk_args_parse(int argc, char *const *argv, struct bk_args *args,
+                  const struct bk_verb **ret_verb, bool *ret_version, struct bk_err *err);
 void bk_args_release(struct bk_args *args);
 /* To standard output. verb NULL: all of them. */
 void bk_args_help(const struct bk_verb *verb);

@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static const char *const run_flags[] = {"dry-run", "type", "parent", "id",
+static const char *const run_flags[] = {"dry-run", "type", "parent",    "id",
                                         "only",    "tag",  "no-verify", NULL};
 static const char *const probe_flag[] = {"probe", NULL};
 static const char *const host_flag[] = {"host", NULL};
@@ -22,8 +22,8 @@ static const char *const init_flags[] = {"force", NULL};
 
 const struct bk_verb bk_verbs[] = {
     {"run", "PIPELINE", "back up what the pipeline says", 1, 1, run_flags, bk_verb_run},
-    {"validate", "PIPELINE...", "check pipeline files and name every mistake", 1,
-     BK_MAX_POSITIONAL, probe_flag, bk_verb_validate},
+    {"validate", "PIPELINE...", "check pipeline files and name every mistake", 1, BK_MAX_POSITIONAL,
+     probe_flag, bk_verb_validate},
     {"list", "PIPELINE", "list the backups of a pipeline or store", 1, 1, host_flag, bk_verb_list},
     {"show", "PIPELINE [BACKUP]", "show what a backup holds and how it was made", 1, 2, read_flags,
      bk_verb_show},
@@ -60,7 +60,9 @@ static int run_verb(struct bk_cli *cli)
         rc = bk_signals_start(cli->cancel, &signals, &err);
     if (rc >= 0) {
         bk_reporter_init(&cli->reporter, json ? bk_cli_emit_json : bk_cli_emit_text, cli,
-                         json ? 1000 : tty && !cli->args.quiet ? 200 : 0);
+                         json                      ? 1000
+                         : tty && !cli->args.quiet ? 200
+                                                   : 0);
         rc = cli->verb->run(cli, &err);
         bk_log_status(NULL);
         if (rc >= 0)

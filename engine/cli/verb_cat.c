@@ -53,8 +53,7 @@ static int cat_file(struct bk_compr *r, const char *path, char **ret_first, stru
 }
 
 static int cat_one(struct bk_cli *cli, struct bk_view *v, const struct bk_manifest *m,
-                   const struct bk_mcomp *c, const char *path, char **ret_first,
-                   struct bk_err *err)
+                   const struct bk_mcomp *c, const char *path, char **ret_first, struct bk_err *err)
 {
     struct bk_compr *r;
     int rc = bk_compr_open(v->session.store, bk_store_base(v->session.store), m, c,

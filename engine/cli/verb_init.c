@@ -62,8 +62,9 @@ static int write_new(const char *dir, const char *name, const char *text, bool f
     if (!path)
         return bk_nomem(err);
     if (!force && lstat(path, &st) == 0)
-        return bk_fail(err, BAKE_E_EXISTS, "'%s' exists and is kept\n"
-                                           "HINT: use --force to replace it",
+        return bk_fail(err, BAKE_E_EXISTS,
+                       "'%s' exists and is kept\n"
+                       "HINT: use --force to replace it",
                        path);
     rc = bk_write_file(path, text, strlen(text), 0640, err);
     return rc;

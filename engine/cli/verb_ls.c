@@ -36,7 +36,7 @@ static int ls_components(const struct bk_cli *cli, const struct bk_manifest *m, 
 
 static const char *type_name(uint32_t type)
 {
-    static const char *const names[] = {"?",    "file", "dir",  "symlink",
+    static const char *const names[] = {"?",    "file", "dir",   "symlink",
                                         "file", "char", "block", "fifo"};
 
     return type < BK_LEN(names) ? names[type] : "?";

@@ -25,7 +25,8 @@ int bk_verb_restore(struct bk_cli *cli, struct bk_err *err)
         return bk_nomem(err);
     if (opts.at_ns > 0 && a->pos[1] && !bk_streq(a->pos[1], "latest"))
         return bk_fail(err, BK_E_USAGE, "a backup and --at cannot both be given");
-    /* To a directory: the way out on a bare machine, so only the store's part of the file counts. */
+    /* To a directory: the way out on a bare machine, so only the store's part of the file counts.
+     */
     rc = bk_session_open(a->pos[0], a->target ? BK_LOAD_STORE : BK_LOAD_ALL, cli->cancel,
                          &cli->reporter, &s, err);
     if (rc < 0)

@@ -16,8 +16,8 @@ static int check_type(const char *type, struct bk_err *err)
 int bk_verb_run(struct bk_cli *cli, struct bk_err *err)
 {
     const struct bk_args *a = &cli->args;
-    struct bk_run_opts opts = {a->type,       a->parent, a->id, a->only, a->tags, a->dry_run,
-                               a->no_verify};
+    struct bk_run_opts opts = {a->type, a->parent,  a->id,       a->only,
+                               a->tags, a->dry_run, a->no_verify};
     struct bk_session s;
     int rc = check_type(a->type, err);
 

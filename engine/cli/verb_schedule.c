@@ -41,7 +41,7 @@ static int one_pipeline(struct bk_cli *cli, const struct bk_pipeline *p, const c
         return bk_buf_add(printed, lines.data, lines.len) < 0 ? bk_nomem(err) : BAKE_OK;
     if (rc >= 0)
         bk_log(BAKE_LOG_INFO, "the schedule of '%s' %s %s%s", p->name,
-               !changed ? "already was"
+               !changed    ? "already was"
                : a->remove ? "was removed:"
                            : "is installed:",
                a->output ? "in " : "in the crontab", a->output ? a->output : "");
@@ -55,8 +55,9 @@ int bk_verb_schedule(struct bk_cli *cli, struct bk_err *err)
     int rc = own_binary(binary, err);
 
     if (rc >= 0 && !cli->args.cron)
-        return bk_fail(err, BK_E_USAGE, "'schedule' needs to know the form\n"
-                                        "HINT: bakengine schedule PIPELINE --cron [--install]");
+        return bk_fail(err, BK_E_USAGE,
+                       "'schedule' needs to know the form\n"
+                       "HINT: bakengine schedule PIPELINE --cron [--install]");
     if (rc >= 0 && cli->args.install && cli->args.remove)
         return bk_fail(err, BK_E_USAGE, "--install and --remove cannot both be given");
     for (size_t i = 0; rc >= 0 && i < cli->args.n_pos; i++) {

@@ -40,8 +40,7 @@ static void show_text(const struct bk_backup *b)
            m->id, m->pipeline, m->host, m->type, bk_format_time(start, m->start_ns),
            bk_format_time(end, m->end_ns), b->good ? "good" : "not good", m->engine);
     printf("plugins    ");
-    json_object_foreach(m->plugins, name, value)
-        printf(" %s %s", name, json_string_value(value));
+    json_object_foreach(m->plugins, name, value) printf(" %s %s", name, json_string_value(value));
     printf("\nencrypted   %s\n", m->encrypted ? "yes" : "no");
     if (m->has_level)
         printf("compression level %lld\n", (long long)m->compression_level);

@@ -7,9 +7,10 @@ int bk_cli_at(const struct bk_cli *cli, int64_t *ret_ns, struct bk_err *err)
     *ret_ns = 0;
     if (!cli->args.at || bk_parse_time(cli->args.at, ret_ns))
         return BAKE_OK;
-    return bk_fail(err, BK_E_USAGE, "'%s' is not a time\n"
-                                    "HINT: for example 2025-11-05, '2025-11-05 12:00' or "
-                                    "2025-11-05T12:00:00Z",
+    return bk_fail(err, BK_E_USAGE,
+                   "'%s' is not a time\n"
+                   "HINT: for example 2025-11-05, '2025-11-05 12:00' or "
+                   "2025-11-05T12:00:00Z",
                    cli->args.at);
 }
 

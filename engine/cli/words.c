@@ -104,8 +104,8 @@ static void plan(const json_t *e)
     uint64_t total = 0;
 
     if (*str(e, "id"))
-        printf("would restore %s %s%s\n", str(e, "id"),
-               *str(e, "target") ? "to " : "back in place", str(e, "target"));
+        printf("would restore %s %s%s\n", str(e, "id"), *str(e, "target") ? "to " : "back in place",
+               str(e, "target"));
     else
         printf("would back up, as '%s' (format %s):\n", str(e, "pipeline"), str(e, "format"));
     for (size_t i = 0; i < json_array_size(list); i++) {

@@ -2,7 +2,7 @@
 #include "config/pipeline_internal.h"
 
 #include "base/num.h"
-#include "config/cron.h"
+#include "config/crontime.h"
 
 #include <string.h>
 

@@ -9,6 +9,7 @@ struct link {
     const struct bake_transform_ops *ops;
     void *self;
     struct bk_ctx ctx;
+    struct bk_cancel_sub sub; /* a cancel interrupts what blocks in the plugin */
     char *buffer;
 };
 
@@ -18,6 +19,13 @@ struct bk_chain {
     int (*emit)(void *arg, const void *data, size_t n, struct bk_err *err);
     void *arg;
 };
+
+static void interrupt(void *arg)
+{
+    struct link *l = arg;
+
+    l->ops->interrupt(l->self);
+}
 
 static int open_link(struct bk_chain *c, const struct bk_transform *t, int dir, uint32_t flags,
                      struct bk_cancel *cancel, struct bk_err *err)
@@ -35,6 +43,10 @@ static int open_link(struct bk_chain *c, const struct bk_transform *t, int dir, 
         free(l->buffer);
         return bk_ctx_fail(&l->ctx, rc, err);
     }
+    l->sub.wake = interrupt;
+    l->sub.arg = l;
+    if (l->ops->interrupt)
+        bk_cancel_subscribe(cancel, &l->sub);
     c->n++;
     return BAKE_OK;
 }
@@ -70,8 +82,12 @@ void bk_chain_free(struct bk_chain *c)
     if (!c)
         return;
     for (size_t i = 0; i < c->n; i++) {
-        c->links[i].ops->close(c->links[i].self);
-        free(c->links[i].buffer);
+        struct link *l = &c->links[i];
+
+        if (l->ops->interrupt)
+            bk_cancel_unsubscribe(l->ctx.cancel, &l->sub);
+        l->ops->close(l->self);
+        free(l->buffer);
     }
     free(c->links);
     free(c);

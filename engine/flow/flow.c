@@ -48,13 +48,18 @@ static void join_all(struct bk_flow *f)
     f->n_stages = 0;
 }
 
+void bk_flow_stop(struct bk_flow *f)
+{
+    if (f->n_stages > 0)
+        bk_cancel_fire(f->cancel);
+    join_all(f);
+}
+
 void bk_flow_free(struct bk_flow *f)
 {
     if (!f)
         return;
-    if (f->n_stages > 0)
-        bk_cancel_fire(f->cancel);
-    join_all(f);
+    bk_flow_stop(f);
     for (size_t i = 0; i < f->n_rings; i++)
         bk_ring_free(f->rings[i]);
     bk_cancel_free(f->cancel);

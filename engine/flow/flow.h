@@ -11,7 +11,9 @@ struct bk_flow;
 
 /* parent: fires this flow's cancel too. */
 int bk_flow_new(struct bk_cancel *parent, struct bk_flow **ret, struct bk_err *err);
-/* Cancels and joins whatever still runs. NULL is fine. */
+/* Cancels and joins whatever still runs: from then on what the stages used can be freed. */
+void bk_flow_stop(struct bk_flow *f);
+/* Stops it first. What subscribed to its cancel must be gone. NULL is fine. */
 void bk_flow_free(struct bk_flow *f);
 
 struct bk_cancel *bk_flow_cancel(struct bk_flow *f); /* for the contexts of its plugins */

@@ -12,6 +12,8 @@ struct bk_ring {
     struct bk_cancel_sub sub;
     size_t capacity;
     size_t head, used; /* bytes [head, head + used) modulo capacity are waiting to be read */
+    size_t batch;      /* a sleeper is woken for no less than this, but for the end */
+    bool reader_sleeps, writer_sleeps;
     bool finished;
     char *data;
 };
@@ -37,6 +39,10 @@ int bk_ring_new(size_t capacity, struct bk_cancel *cancel, struct bk_ring **ret,
         return bk_nomem(err);
     }
     r->capacity = capacity;
+    /* Waking a thread costs more than copying some kilobytes: both sides sleep through small
+     * change. Nobody is left asleep: a full ring is more than a batch to read, an empty one to
+     * write. */
+    r->batch = capacity >= 4 ? capacity / 4 : 1;
     r->cancel = cancel;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->readable, NULL);
@@ -66,8 +72,11 @@ static int wait_room(struct bk_ring *r, char **ret, size_t *ret_n)
     size_t tail, room;
 
     pthread_mutex_lock(&r->lock);
-    while (r->used == r->capacity && !bk_cancelled(r->cancel))
+    while (r->used == r->capacity && !bk_cancelled(r->cancel)) {
+        r->writer_sleeps = true;
         pthread_cond_wait(&r->writable, &r->lock);
+    }
+    r->writer_sleeps = false;
     tail = (r->head + r->used) % r->capacity;
     room = r->capacity - r->used;
     pthread_mutex_unlock(&r->lock);
@@ -95,7 +104,8 @@ int bk_ring_write(struct bk_ring *r, const void *data, size_t n)
         memcpy(to, from, room);
         pthread_mutex_lock(&r->lock);
         r->used += room;
-        pthread_cond_signal(&r->readable);
+        if (r->reader_sleeps && r->used >= r->batch)
+            pthread_cond_signal(&r->readable);
         pthread_mutex_unlock(&r->lock);
         from += room;
         n -= room;
@@ -116,8 +126,11 @@ int bk_ring_peek(struct bk_ring *r, const void **ret_data, size_t *ret_n)
     int rc = BAKE_OK;
 
     pthread_mutex_lock(&r->lock);
-    while (r->used == 0 && !r->finished && !bk_cancelled(r->cancel))
+    while (r->used == 0 && !r->finished && !bk_cancelled(r->cancel)) {
+        r->reader_sleeps = true;
         pthread_cond_wait(&r->readable, &r->lock);
+    }
+    r->reader_sleeps = false;
     if (bk_cancelled(r->cancel)) {
         rc = BAKE_E_CANCELLED;
     } else if (r->used == 0) {
@@ -135,6 +148,7 @@ void bk_ring_consume(struct bk_ring *r, size_t n)
     pthread_mutex_lock(&r->lock);
     r->head = (r->head + n) % r->capacity;
     r->used -= n;
-    pthread_cond_signal(&r->writable);
+    if (r->writer_sleeps && r->capacity - r->used >= r->batch)
+        pthread_cond_signal(&r->writable);
     pthread_mutex_unlock(&r->lock);
 }

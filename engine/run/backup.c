@@ -255,12 +255,14 @@ static int check_opts(const struct bk_session *s, const struct bk_run_opts *opts
                       struct bk_err *err)
 {
     if (opts->id && !bk_id_ok(opts->id))
-        return bk_fail(err, BK_E_USAGE, "'%s' cannot be a backup's id\n"
-                                        "HINT: letters, digits, '-', '_' and '.', at most %d",
+        return bk_fail(err, BK_E_USAGE,
+                       "'%s' cannot be a backup's id\n"
+                       "HINT: letters, digits, '-', '_' and '.', at most %d",
                        opts->id, BK_ID_CAP - 1);
     if (opts->parent)
-        return bk_fail(err, BK_E_USAGE, "format '%s' has no parents: every backup is full\n"
-                                        "HINT: leave out --parent",
+        return bk_fail(err, BK_E_USAGE,
+                       "format '%s' has no parents: every backup is full\n"
+                       "HINT: leave out --parent",
                        bk_format_name(s->pipeline->format));
     if (opts->type && !bk_streq(opts->type, "full"))
         bk_log(BAKE_LOG_INFO, "format '%s' writes full backups only: --type %s makes a full one",

@@ -21,6 +21,7 @@ struct job {
     void *reader;
     char *buffer;
     struct bk_mcomp *ret;
+    int idle; /* reads in a row that yielded nothing */
 };
 
 static void on_report(void *arg, int severity, const char *subject, const char *text)
@@ -56,6 +57,16 @@ static int pad(struct job *job, uint64_t n, struct bk_err *err)
         n -= step;
     }
     return BAKE_OK;
+}
+
+/* A plugin that yields nothing, twice, without saying END would be asked for ever. */
+static int check_progress(struct job *job, size_t got, int rc, struct bk_err *err)
+{
+    job->idle = got == 0 && rc == BAKE_OK ? job->idle + 1 : 0;
+    if (job->idle < 2)
+        return BAKE_OK;
+    return bk_fail(err, BAKE_E_INTERNAL, "%s makes no progress: a bug in the plugin",
+                   job->ctx.label);
 }
 
 /* Failures that are not of one file. */
@@ -96,7 +107,9 @@ static int copy_file(struct job *job, const struct bake_entry *e, struct bk_err 
             rc = put(job, out.data, out.pos, err);
             return rc < 0 ? rc : pad(job, left - out.pos, err);
         }
-        rc = put(job, out.data, out.pos, err);
+        rc = check_progress(job, out.pos, rc, err);
+        if (rc >= 0)
+            rc = put(job, out.data, out.pos, err);
         if (rc < 0)
             return rc;
         left -= out.pos;
@@ -150,7 +163,9 @@ static int copy_blob(struct job *job, struct bk_err *err)
 
         if (rc < 0)
             return bk_ctx_fail(&job->ctx, rc, err);
-        put_rc = put(job, out.data, out.pos, err);
+        put_rc = check_progress(job, out.pos, rc, err);
+        if (put_rc >= 0)
+            put_rc = put(job, out.data, out.pos, err);
         if (put_rc < 0 || rc == BAKE_END)
             return put_rc < 0 ? put_rc : BAKE_OK;
     }
@@ -168,15 +183,24 @@ static int take_result(struct job *job, struct bk_err *err)
         return bk_ctx_fail(&job->ctx, rc, err);
     if (result.facts)
         facts = result.facts;
-    if (facts && (rc = bk_json_parse(facts, strlen(facts), job->ctx.label, &job->ret->facts, err)) < 0)
+    if (facts &&
+        (rc = bk_json_parse(facts, strlen(facts), job->ctx.label, &job->ret->facts, err)) < 0)
         return rc;
     if (result.fingerprint && !(job->ret->fingerprint = bk_strdup(result.fingerprint)))
         return bk_nomem(err);
     return BAKE_OK;
 }
 
+static void interrupt(void *arg)
+{
+    struct job *job = arg;
+
+    job->ops->interrupt(job->item->source->self);
+}
+
 static int read_all(struct job *job, struct bk_err *err)
 {
+    struct bk_cancel_sub sub = {.wake = interrupt, .arg = job};
     int rc = job->ops->reader_open(job->item->source->self, &job->ctx.base, &job->item->component,
                                    &job->reader);
 
@@ -184,9 +208,14 @@ static int read_all(struct job *job, struct bk_err *err)
         job->reader = NULL;
         return bk_ctx_fail(&job->ctx, rc, err);
     }
+    /* A stage that fails must not wait for a source that blocks. */
+    if (job->ops->interrupt)
+        bk_cancel_subscribe(job->ctx.cancel, &sub);
     rc = job->item->component.kind == BAKE_TREE ? copy_tree(job, err) : copy_blob(job, err);
     if (rc >= 0)
         rc = take_result(job, err);
+    if (job->ops->interrupt)
+        bk_cancel_unsubscribe(job->ctx.cancel, &sub);
     job->ops->reader_close(job->reader);
     return rc;
 }

@@ -145,8 +145,7 @@ static int acquire(struct bk_lease *l, struct bk_err *err)
     return rc;
 }
 
-int bk_lease_take(struct bk_sink *sink, const char *host, struct bk_lease **ret,
-                  struct bk_err *err)
+int bk_lease_take(struct bk_sink *sink, const char *host, struct bk_lease **ret, struct bk_err *err)
 {
     unsigned char random[NONCE_BYTES];
     struct bk_lease *l = calloc(1, sizeof(*l));

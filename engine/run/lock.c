@@ -17,8 +17,8 @@ int bk_state_dir(char **ret, struct bk_err *err)
 
     if (own && *own) {
         if (own[0] != '/')
-            return bk_fail(err, BK_E_USAGE, "BAKENGINE_STATE_DIR must be an absolute path, not '%s'",
-                           own);
+            return bk_fail(err, BK_E_USAGE,
+                           "BAKENGINE_STATE_DIR must be an absolute path, not '%s'", own);
         *ret = bk_strdup(own);
     } else if (geteuid() == 0) {
         *ret = bk_strdup("/var/lib/bakengine");
@@ -27,8 +27,9 @@ int bk_state_dir(char **ret, struct bk_err *err)
     } else if (home && home[0] == '/') {
         *ret = bk_asprintf("%s/.local/state/bakengine", home);
     } else {
-        return bk_fail(err, BAKE_E_CONFIG, "there is no place for the state of this host: neither "
-                                           "BAKENGINE_STATE_DIR nor HOME is set");
+        return bk_fail(err, BAKE_E_CONFIG,
+                       "there is no place for the state of this host: neither "
+                       "BAKENGINE_STATE_DIR nor HOME is set");
     }
     return *ret ? BAKE_OK : bk_nomem(err);
 }
@@ -42,7 +43,8 @@ static int locked_by(int fd, const char *pipeline, struct bk_err *err)
     pid[strcspn(pid, "\n")] = '\0';
     return bk_fail(err, BK_E_LOCKED,
                    "pipeline '%s' is already running on this host (process %s)\n"
-                   "HINT: wait for it to end; nothing was done", pipeline, *pid ? pid : "unknown");
+                   "HINT: wait for it to end; nothing was done",
+                   pipeline, *pid ? pid : "unknown");
 }
 
 int bk_lock_pipeline(const char *pipeline, int *ret_fd, struct bk_err *err)

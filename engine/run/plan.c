@@ -26,14 +26,30 @@ static void item_release(struct bk_planned *item)
     free((char *)item->component.facts);
 }
 
+static void interrupt(void *arg)
+{
+    struct bk_source *src = arg;
+
+    src->ops->interrupt(src->self);
+}
+
+static void close_source(struct bk_source *src)
+{
+    if (!src->self)
+        return;
+    if (src->ops->interrupt)
+        bk_cancel_unsubscribe(src->ctx.cancel, &src->sub);
+    src->ops->close(src->self);
+    src->self = NULL;
+}
+
 void bk_plan_release(struct bk_plan *p)
 {
     for (size_t i = 0; i < p->n_items; i++)
         item_release(&p->items[i]);
     free(p->items);
     for (size_t i = 0; i < p->n_sources; i++)
-        if (p->sources[i].self)
-            p->sources[i].ops->close(p->sources[i].self);
+        close_source(&p->sources[i]);
     free(p->sources);
     bk_strv_free(&p->excluded);
     memset(p, 0, sizeof(*p));
@@ -70,8 +86,9 @@ static bool wanted(const struct bk_strv *only, const char *name)
     return only->n == 0;
 }
 
-static int add_item(struct bk_session *s, const struct bk_strv *only, const struct bake_component *c,
-                    struct bk_source *src, struct bk_plan *p, struct bk_err *err)
+static int add_item(struct bk_session *s, const struct bk_strv *only,
+                    const struct bake_component *c, struct bk_source *src, struct bk_plan *p,
+                    struct bk_err *err)
 {
     struct bk_planned *more = realloc(p->items, (p->n_items + 1) * sizeof(*more));
     struct bk_planned *item;
@@ -132,6 +149,10 @@ static int open_source(struct bk_session *s, const struct bk_strv *only, const s
         src->self = NULL;
         return bk_ctx_fail(&src->ctx, rc, err);
     }
+    src->sub.wake = interrupt;
+    src->sub.arg = src;
+    if (src->ops->interrupt)
+        bk_cancel_subscribe(s->cancel, &src->sub);
     return list_source(s, only, src, p, err);
 }
 

@@ -149,8 +149,8 @@ static int apply_retention(struct prune *p, struct bk_sink *sink, struct bk_leas
         return rc;
     rc = input_make(catalog, &in, err);
     if (rc >= 0) {
-        rc = bk_retention_apply(&s->pipeline->retention, in.backups, in.n, bk_now_ns(),
-                                in.verdicts, err);
+        rc = bk_retention_apply(&s->pipeline->retention, in.backups, in.n, bk_now_ns(), in.verdicts,
+                                err);
         if (rc >= 0)
             rc = carry_out(p, sink, lease, &in, err);
         input_release(&in);

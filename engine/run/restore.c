@@ -68,10 +68,9 @@ static int choose(struct restore *r, struct bk_err *err)
             r->chosen[r->n_chosen++] = c;
     }
     if (r->n_chosen == 0)
-        return bk_fail(err, BK_E_NOSTORE,
-                       "backup '%s' has no component '%s'\nHINT: 'bakengine ls' shows them",
-                       r->manifest->id,
-                       r->opts->components.n ? r->opts->components.items[0] : "at all");
+        return bk_fail(
+            err, BK_E_NOSTORE, "backup '%s' has no component '%s'\nHINT: 'bakengine ls' shows them",
+            r->manifest->id, r->opts->components.n ? r->opts->components.items[0] : "at all");
     return BAKE_OK;
 }
 
@@ -113,8 +112,8 @@ static void component_event(struct restore *r, const struct bk_mcomp *c,
 static int work(void *arg, size_t i, struct bk_err *err)
 {
     struct restore *r = arg;
-    int rc = bk_restore_component(r->session, r->opts, r->manifest, r->chosen[i], &r->results[i],
-                                  err);
+    int rc =
+        bk_restore_component(r->session, r->opts, r->manifest, r->chosen[i], &r->results[i], err);
 
     if (rc >= 0)
         component_event(r, r->chosen[i], &r->results[i]);

@@ -5,13 +5,13 @@
 #include "run/session.h"
 
 struct bk_restore_opts {
-    const char *id;           /* "latest", an id, a unique beginning of one */
-    int64_t at_ns;            /* > 0: the newest started at or before then */
+    const char *id;            /* "latest", an id, a unique beginning of one */
+    int64_t at_ns;             /* > 0: the newest started at or before then */
     struct bk_strv components; /* globs; also "config" and "volume:NAME"; empty: all */
-    struct bk_strv paths;     /* globs over paths within trees; empty: all */
-    const char *target;       /* NULL: back where it came from */
-    const char *from;         /* sink to read from, or NULL */
-    const char *host;         /* NULL: this one's backups (any, when opened by address) */
+    struct bk_strv paths;      /* globs over paths within trees; empty: all */
+    const char *target;        /* NULL: back where it came from */
+    const char *from;          /* sink to read from, or NULL */
+    const char *host;          /* NULL: this one's backups (any, when opened by address) */
     bool dry_run, force;
 };
 

@@ -1,7 +1,9 @@
 /* Opening what a verb needs. */
 #include "run/session.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
+#include "base/path.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -27,6 +29,14 @@ static int load_file(struct bk_session *s, const char *target, unsigned flags, s
     return rc;
 }
 
+static int open_address(struct bk_session *s, const char *target, struct bk_err *err)
+{
+    char *absolute BK_FREE = strstr(target, "://") ? bk_strdup(target) : bk_path_absolute(target);
+
+    return absolute ? bk_pipeline_from_store(s->registry, absolute, &s->pipeline, err)
+                    : bk_nomem(err);
+}
+
 int bk_session_open(const char *target, unsigned flags, struct bk_cancel *cancel,
                     struct bk_reporter *reporter, struct bk_session *ret, struct bk_err *err)
 {
@@ -40,15 +50,13 @@ int bk_session_open(const char *target, unsigned flags, struct bk_cancel *cancel
     rc = bk_registry_new(&ret->registry, err);
     if (rc < 0)
         return rc;
-    if (is_address(target)) {
-        if (!(flags & BK_LOAD_STORE))
-            rc = bk_fail(err, BK_E_USAGE, "'%s' is not a pipeline file", target);
-        else
-            rc = bk_pipeline_from_store(ret->registry, target, &ret->pipeline, err);
-        ret->by_address = true;
-    } else {
+    ret->by_address = is_address(target);
+    if (!ret->by_address)
         rc = load_file(ret, target, flags, err);
-    }
+    else if (!(flags & BK_LOAD_STORE))
+        rc = bk_fail(err, BK_E_USAGE, "'%s' is a store's address, not a pipeline file", target);
+    else
+        rc = open_address(ret, target, err);
     if (rc < 0)
         bk_session_close(ret);
     return rc;

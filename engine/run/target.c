@@ -62,7 +62,8 @@ static int open_blob(struct bk_target *t, const struct bk_mcomp *c,
     e.valid = BAKE_HAS_MODE;
     rc = bkc_extract_put(t->extract, &e);
     if (rc == BAKE_E_EXISTS || rc == BAKE_END)
-        return bk_fail(err, BAKE_E_EXISTS, "'%s' exists and is kept\nHINT: use --force to replace it", path);
+        return bk_fail(err, BAKE_E_EXISTS,
+                       "'%s' exists and is kept\nHINT: use --force to replace it", path);
     return rc < 0 ? bk_ctx_fail(&t->ctx, rc, err) : BAKE_OK;
 }
 

@@ -25,6 +25,7 @@ int bk_target_put(struct bk_target *t, const struct bake_entry *e, struct bk_err
 int bk_target_write(struct bk_target *t, const void *data, size_t n, struct bk_err *err);
 int bk_target_entry_end(struct bk_target *t, int good, struct bk_err *err);
 int bk_target_commit(struct bk_target *t, struct bk_err *err);
-void bk_target_close(struct bk_target *t); /* without commit: what is half there goes; NULL is fine */
+void bk_target_close(
+    struct bk_target *t); /* without commit: what is half there goes; NULL is fine */
 
 #endif

@@ -244,8 +244,9 @@ static int find_newest(const struct bk_catalog *c, int64_t before_ns, const stru
         }
     }
     if (before_ns > 0 && c->n > 0)
-        return bk_fail(err, BK_E_NOSTORE, "there is no backup from then or before\n"
-                                          "HINT: 'bakengine list' shows which there are");
+        return bk_fail(err, BK_E_NOSTORE,
+                       "there is no backup from then or before\n"
+                       "HINT: 'bakengine list' shows which there are");
     return bk_fail(err, BK_E_NOSTORE, "there is no backup yet\nHINT: 'bakengine run' makes one");
 }
 
@@ -291,10 +292,10 @@ int bk_record_put(struct bk_sink *sink, const char *id, const char *kind, json_t
 
     bk_json_set_str(facts, "id", id);
     bk_json_set_str(facts, "kind", kind);
-    bk_json_set_time(facts, "time", now);
+    bk_json_set_time(facts, "time", now / 1000000000 * 1000000000);
     /* Nanoseconds keep two records of one second apart and in order. */
-    (void)snprintf(rest, sizeof(rest), BK_RECORDS "%s.%09lld-%s.json",
-                   bk_format_stamp(stamp, now), (long long)(now % 1000000000), kind);
+    (void)snprintf(rest, sizeof(rest), BK_RECORDS "%s.%09lld-%s.json", bk_format_stamp(stamp, now),
+                   (long long)(now % 1000000000), kind);
     name = bk_backup_object(id, rest);
     rc = name ? bk_json_seal(facts, &text, err) : bk_nomem(err);
     return rc < 0 ? rc : bk_sink_put(sink, name, text.data, text.len, BAKE_PUT_IF_ABSENT, err);

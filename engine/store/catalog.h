@@ -9,9 +9,9 @@ struct bk_backup { /* one id that has a manifest */
     char *id;
     struct bk_manifest *manifest; /* NULL when it is damaged or too new */
     struct bk_err damage;         /* why, then */
-    char *verified;               /* newest verify record: "read ok 2025-11-05T12:00:00Z", or NULL */
-    bool good;                    /* whole, and nothing is missing against the good one before */
-    struct bk_strv missing;       /* components that the good one before had and this has not */
+    char *verified;         /* newest verify record: "read ok 2025-11-05T12:00:00Z", or NULL */
+    bool good;              /* whole, and nothing is missing against the good one before */
+    struct bk_strv missing; /* components that the good one before had and this has not */
 };
 
 struct bk_catalog {

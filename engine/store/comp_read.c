@@ -22,7 +22,7 @@ struct bk_compr {
     struct bk_tarr *tar;
     struct bk_listr *listing;
     struct bk_filesum sum;
-    struct bake_entry entry; /* the current one, as the tar has it */
+    struct bake_entry entry;  /* the current one, as the tar has it */
     char want[BK_SHA256_HEX]; /* its digest in the listing, or "" */
     bool summing, bad_entry;
     const char *lent; /* a blob's bytes that were pulled and not yet handed out */
@@ -255,12 +255,14 @@ void bk_compr_free(struct bk_compr *r)
 {
     if (!r)
         return;
-    bk_flow_free(r->flow);
+    if (r->flow)
+        bk_flow_stop(r->flow);
     bk_tarr_free(r->tar);
     bk_listr_free(r->listing);
     bk_filesum_release(&r->sum);
     bk_objr_free(r->data);
     bk_objr_free(r->list);
+    bk_flow_free(r->flow);
     free(r->transforms);
     free(r);
 }

@@ -13,8 +13,9 @@ static const struct {
     uint32_t type;
     const char *name;
 } types[] = {
-    {BAKE_FILE, "file"},     {BAKE_DIR, "dir"},    {BAKE_SYMLINK, "link"},  {BAKE_HARDLINK, "file"},
-    {BAKE_CHARDEV, "char"}, {BAKE_BLOCKDEV, "block"}, {BAKE_FIFO, "fifo"},
+    {BAKE_FILE, "file"},     {BAKE_DIR, "dir"},      {BAKE_SYMLINK, "link"},
+    {BAKE_HARDLINK, "file"}, {BAKE_CHARDEV, "char"}, {BAKE_BLOCKDEV, "block"},
+    {BAKE_FIFO, "fifo"},
 };
 #define N_TYPES (sizeof(types) / sizeof(types[0]))
 

@@ -22,7 +22,7 @@ struct bk_object { /* one stored object of a component */
 enum bk_status { BK_STATUS_OK = 0, BK_STATUS_PARTIAL = 1, BK_STATUS_FAILED = 2 };
 const char *bk_status_name(enum bk_status s); /* "ok", "partial", "failed" */
 
-struct bk_mcomp { /* a component as the manifest has it */
+struct bk_mcomp {                         /* a component as the manifest has it */
     char *name, *group, *source, *plugin; /* group may be NULL */
     uint32_t kind;                        /* enum bake_component_kind */
     enum bk_status status;

@@ -121,7 +121,8 @@ static int parse_kind(const struct ctx *x, const json_t *j, struct bk_mcomp *c)
         return rc;
     c->kind = bk_streq(kind, "tree") ? BAKE_TREE : bk_streq(kind, "blob") ? BAKE_BLOB : 0;
     if (!c->kind)
-        return bk_fail(x->err, BAKE_E_CORRUPT, "%s: '%s' is not a kind of component", x->what, kind);
+        return bk_fail(x->err, BAKE_E_CORRUPT, "%s: '%s' is not a kind of component", x->what,
+                       kind);
     for (int s = BK_STATUS_OK; s <= BK_STATUS_FAILED; s++) {
         if (bk_streq(status, bk_status_name((enum bk_status)s))) {
             c->status = (enum bk_status)s;

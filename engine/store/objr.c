@@ -52,10 +52,13 @@ static void check_stored(struct bk_objr *r)
 static int fetch(struct bk_objr *r, void *get, struct bk_ctx *ctx, char *buffer, size_t cap,
                  struct bk_err *err)
 {
+    int idle = 0;
+
     for (;;) {
         struct bake_out out = {buffer, cap, 0};
         int rc = r->sink->ops->get_read(get, &out);
 
+        rc = bk_sink_progress(ctx, out.pos, rc, &idle);
         if (rc < 0)
             return bk_ctx_fail(ctx, rc, err);
         bk_sha256_add(r->stored_sha, buffer, out.pos);

@@ -7,8 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ATTEMPTS 5
+#define ATTEMPTS      5
 #define FIRST_WAIT_MS 500u
+
+static void interrupt(void *arg)
+{
+    struct bk_sink *s = arg;
+
+    s->ops->interrupt(s->self);
+}
 
 int bk_sink_open(const struct bk_part *part, struct bk_cancel *cancel, struct bk_sink *ret,
                  struct bk_err *err)
@@ -26,14 +33,28 @@ int bk_sink_open(const struct bk_part *part, struct bk_cancel *cancel, struct bk
         ret->self = NULL;
         return bk_ctx_fail(&ret->ctx, rc, err);
     }
+    ret->sub.wake = interrupt;
+    ret->sub.arg = ret;
+    if (ret->ops->interrupt)
+        bk_cancel_subscribe(cancel, &ret->sub);
     return BAKE_OK;
 }
 
 void bk_sink_close(struct bk_sink *s)
 {
+    if (s->self && s->ops->interrupt)
+        bk_cancel_unsubscribe(s->cancel, &s->sub);
     if (s->self)
         s->ops->close(s->self);
     s->self = NULL;
+}
+
+int bk_sink_progress(struct bk_ctx *ctx, size_t got, int rc, int *idle)
+{
+    *idle = got == 0 && rc == BAKE_OK ? *idle + 1 : 0;
+    if (*idle < 2)
+        return rc;
+    return bake_fail(&ctx->base, BAKE_E_INTERNAL, "reading makes no progress: a bug in the plugin");
 }
 
 void bk_sink_ctx(const struct bk_sink *s, struct bk_cancel *cancel, struct bk_ctx *ret)
@@ -95,7 +116,7 @@ static int get_once(struct bk_sink *s, struct bk_ctx *ctx, const char *name, siz
                     struct bk_buf *b)
 {
     void *get;
-    int rc = s->ops->get_begin(s->self, &ctx->base, name, 0, 0, &get);
+    int rc = s->ops->get_begin(s->self, &ctx->base, name, 0, 0, &get), idle = 0;
 
     if (rc < 0)
         return rc;
@@ -108,6 +129,7 @@ static int get_once(struct bk_sink *s, struct bk_ctx *ctx, const char *name, siz
         out.data = b->data + b->len;
         out.size = b->cap - b->len - 1;
         rc = s->ops->get_read(get, &out);
+        rc = bk_sink_progress(ctx, out.pos, rc, &idle);
         if (rc < 0)
             break;
         b->len += out.pos;

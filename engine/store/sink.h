@@ -12,15 +12,21 @@ struct bk_sink {
     void *self; /* NULL: not open */
     struct bk_cancel *cancel;
     struct bk_ctx ctx; /* the instance's; each call below uses one of its own */
+    struct bk_cancel_sub sub; /* a cancel interrupts what blocks in the plugin */
     char label[96];    /* "sink 'local'" */
 };
 
+/* ret must stay where it is until it is closed. */
 int bk_sink_open(const struct bk_part *part, struct bk_cancel *cancel, struct bk_sink *ret,
                  struct bk_err *err);
 void bk_sink_close(struct bk_sink *s);
 
 /* A context for one call or put on this sink. */
 void bk_sink_ctx(const struct bk_sink *s, struct bk_cancel *cancel, struct bk_ctx *ret);
+
+/* For loops over get_read(): counts in *idle how often nothing came; BAKE_E_INTERNAL (said through
+ * ctx) once the plugin is found to make no progress. */
+int bk_sink_progress(struct bk_ctx *ctx, size_t got, int rc, int *idle);
 
 /* A small object in one go. What is transient is tried again, at most 5 times in about 15 s. With
  * BAKE_PUT_IF_ABSENT an object that is already there with these very bytes counts as put. */

@@ -26,8 +26,8 @@ static int read_info(struct bk_store *s, struct bk_sink *sink, const struct bk_b
         return bk_prefix(err, "%s", sink->label);
     if (version > BK_FORMAT_VERSION) {
         bk_fail(err, BAKE_E_UNSUPPORTED,
-                "%s: this store has format version %llu; this bakengine reads up to %d", sink->label,
-                (unsigned long long)version, BK_FORMAT_VERSION);
+                "%s: this store has format version %llu; this bakengine reads up to %d",
+                sink->label, (unsigned long long)version, BK_FORMAT_VERSION);
         bk_hint(err, "use the bakengine that wrote it, or a newer one");
         return err ? err->rc : BAKE_E_UNSUPPORTED;
     }
@@ -98,8 +98,8 @@ static int make_info(struct bk_store *s, struct bk_sink *sink, struct bk_err *er
     bk_json_set_str(j, "digest", "sha256");
     bk_json_set_str(j, "created", bk_format_time(now, bk_now_ns()));
     rc = bk_json_seal(j, &text, err);
-    return rc < 0 ? rc : bk_sink_put(sink, BK_INFO_NAME, text.data, text.len, BAKE_PUT_IF_ABSENT,
-                                     err);
+    return rc < 0 ? rc
+                  : bk_sink_put(sink, BK_INFO_NAME, text.data, text.len, BAKE_PUT_IF_ABSENT, err);
 }
 
 static int open_info(struct bk_store *s, struct bk_sink *sink, enum bk_store_mode mode,

@@ -8,7 +8,7 @@
 #include <pthread.h>
 
 #define BK_FORMAT_VERSION 1
-#define BK_STORE_ID_LEN 32 /* hex digits */
+#define BK_STORE_ID_LEN   32 /* hex digits */
 
 /* A transform that the pipeline does not name, with its options at their defaults. */
 struct bk_default {
@@ -28,7 +28,7 @@ struct bk_store {
     struct bk_sink *sinks;
     struct bk_err *failed; /* one per sink: rc != 0 once it is not used any more in this run */
     size_t n_sinks;
-    pthread_mutex_t lock; /* over failed[] */
+    pthread_mutex_t lock;        /* over failed[] */
     struct bk_default *defaults; /* transforms.c's, under its lock */
     pthread_mutex_t defaults_lock;
 };

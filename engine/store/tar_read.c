@@ -24,7 +24,7 @@ struct bk_tarr {
     const char *block; /* what libarchive has lent: n bytes that belong at off */
     size_t block_n;
     uint64_t block_off;
-    bool in_file;
+    bool opened, in_file;
     char name[120]; /* the entry, for messages */
 };
 
@@ -113,16 +113,14 @@ static int set_type(struct bk_tarr *r, struct bake_entry *e, struct bk_err *err)
     return BAKE_OK;
 }
 
-/* Before 1970 libarchive gives "-1.5" as -1 and .5; see tar_fix.c for what is between -1 and 0. */
+/* The fraction is to be added before 1970 as well: see tar_write.c. */
 static int64_t time_of(struct archive_entry *ae)
 {
-    int64_t sec = archive_entry_mtime(ae), ns = archive_entry_mtime_nsec(ae);
+    int64_t sec = archive_entry_mtime(ae);
 
     if (sec > INT64_MAX / NS - 1 || sec < INT64_MIN / NS + 1)
         return sec < 0 ? INT64_MIN : INT64_MAX;
-    if (sec < 0 || (sec == 0 && archive_entry_ctime_is_set(ae) && archive_entry_ctime(ae) == -1))
-        ns = -ns;
-    return sec * NS + ns;
+    return sec * NS + archive_entry_mtime_nsec(ae);
 }
 
 static void add_xattr(struct bk_buf *out, const char *name, const void *value, size_t n)
@@ -130,7 +128,13 @@ static void add_xattr(struct bk_buf *out, const char *name, const void *value, s
     unsigned char len[4] = {(unsigned char)n, (unsigned char)(n >> 8), (unsigned char)(n >> 16),
                             (unsigned char)(n >> 24)};
 
-    bk_buf_add(out, name, strlen(name) + 1);
+    for (; *name; name++) { /* the two that tar writers encode, and libarchive leaves encoded */
+        bool percent = strncmp(name, "%25", 3) == 0, equals = strncmp(name, "%3D", 3) == 0;
+
+        bk_buf_char(out, equals ? '=' : *name);
+        name += percent || equals ? 2 : 0;
+    }
+    bk_buf_char(out, '\0');
     bk_buf_add(out, len, sizeof(len));
     bk_buf_add(out, value, n);
 }
@@ -261,6 +265,15 @@ static int at_end(struct bk_tarr *r, int64_t before, struct bk_err *err)
     return r->pull_rc < 0 ? r->pull_rc : BAKE_END;
 }
 
+/* A name that is not UTF-8 (or a locale that is not): libarchive warns, and gives its bytes as they
+ * are. All its other warnings are about something that it has dropped. */
+static bool only_charset(struct bk_tarr *r, int rc)
+{
+    const char *why = archive_error_string(r->a);
+
+    return rc == ARCHIVE_WARN && why && strstr(why, "can't be converted");
+}
+
 int bk_tarr_next(struct bk_tarr *r, struct bake_entry *ret, struct bk_err *err)
 {
     int64_t before;
@@ -268,13 +281,16 @@ int bk_tarr_next(struct bk_tarr *r, struct bake_entry *ret, struct bk_err *err)
 
     if (r->pull_rc < 0)
         return r->pull_rc;
+    if (!r->opened && archive_read_open(r->a, r, NULL, on_read, NULL) != ARCHIVE_OK)
+        return damaged(r, err);
+    r->opened = true;
     if (r->ae && archive_read_data_skip(r->a) != ARCHIVE_OK)
         return damaged(r, err);
     before = archive_filter_bytes(r->a, 0);
     rc = archive_read_next_header(r->a, &r->ae);
     if (rc == ARCHIVE_EOF)
         return at_end(r, before, err);
-    if (rc != ARCHIVE_OK)
+    if (rc != ARCHIVE_OK && !only_charset(r, rc))
         return damaged(r, err);
     return convert(r, ret, err);
 }
@@ -365,8 +381,7 @@ int bk_tarr_new(int (*pull)(void *arg, const void **data, size_t *n), void *arg,
         bk_tarr_free(r);
         return bk_nomem(err);
     }
-    if (archive_read_support_format_tar(r->a) != ARCHIVE_OK ||
-        archive_read_open(r->a, r, NULL, on_read, NULL) != ARCHIVE_OK) {
+    if (archive_read_support_format_tar(r->a) != ARCHIVE_OK) {
         rc = damaged(r, err);
         bk_tarr_free(r);
         return rc;

@@ -103,17 +103,15 @@ static int type_of(uint32_t type)
     }
 }
 
-/* libarchive writes the seconds with their sign, then the fraction: -1.5 s is -1 and .5 */
-static void set_time(struct archive_entry *ae, int64_t ns, struct bk_tar_fix *fix)
+/* Before 1970 the seconds are rounded down, so -0.5 s stands as "-1.5": the standard would have
+ * "-0.5", but GNU tar and bsdtar read the fraction as something to add, whatever the sign. */
+static void set_time(struct archive_entry *ae, int64_t ns)
 {
     int64_t frac = ns % NS;
 
-    archive_entry_set_mtime(ae, (time_t)(ns / NS), 0);
-    if (frac == 0)
-        return;
-    fix->minus_zero = ns < 0 && ns > -NS;
-    /* only positive fractions are stored as they are given */
-    archive_entry_set_mtime(ae, (time_t)(ns / NS), (long)(frac < 0 ? -frac : frac));
+    if (frac < 0)
+        frac += NS;
+    archive_entry_set_mtime(ae, (time_t)((ns - frac) / NS), (long)frac);
 }
 
 static bool plain_name(const char *name)
@@ -152,10 +150,12 @@ static int set_xattrs(struct bk_tarw *w, const struct bake_entry *e, struct bk_t
     return BAKE_OK;
 }
 
-static void set_extents(struct bk_tarw *w, const struct bake_entry *e)
+static void set_extents(struct bk_tarw *w, const struct bake_entry *e, struct bk_tar_fix *fix)
 {
     if (e->type != BAKE_FILE || !e->extents || e->size == 0)
         return;
+    if (strlen(e->path) > 90)
+        fix->sparse_name = e->path;
     for (size_t i = 0; i < e->n_extents; i++)
         archive_entry_sparse_add_entry(w->ae, (int64_t)e->extents[i].offset,
                                        (int64_t)e->extents[i].length);
@@ -182,7 +182,7 @@ static int fill(struct bk_tarw *w, const struct bake_entry *e, struct bk_tar_fix
         archive_entry_copy_gname(ae, e->group);
     }
     if (e->valid & BAKE_HAS_MTIME)
-        set_time(ae, e->mtime_ns, fix);
+        set_time(ae, e->mtime_ns);
     if (e->type == BAKE_SYMLINK)
         archive_entry_copy_symlink(ae, e->link);
     if (e->type == BAKE_HARDLINK)
@@ -195,7 +195,7 @@ static int fill(struct bk_tarw *w, const struct bake_entry *e, struct bk_tar_fix
         fix->devices = e->dev_major >= 1u << 18 || e->dev_minor >= 1u << 18;
     }
     archive_entry_set_size(ae, e->type == BAKE_FILE ? (int64_t)e->size : 0);
-    set_extents(w, e);
+    set_extents(w, e, fix);
     return rc;
 }
 

@@ -1,6 +1,6 @@
 /* Cron's five fields, as crontab(5) of Debian's cron reads them. */
-#ifndef BK_CRON_H
-#define BK_CRON_H
+#ifndef BK_CRONTIME_H
+#define BK_CRONTIME_H
 
 #include "base/err.h"
 #include <stdbool.h>

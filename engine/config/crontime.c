@@ -1,5 +1,5 @@
 /* Reads cron's five fields. */
-#include "config/cron.h"
+#include "config/crontime.h"
 
 #include "base/cleanup.h"
 #include "base/num.h"
