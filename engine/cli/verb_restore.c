@@ -31,7 +31,7 @@ int bk_verb_restore(struct bk_cli *cli, struct bk_err *err)
                          &cli->reporter, &s, err);
     if (rc < 0)
         return rc;
-    opts.host = a->host ? a->host : s.host;
+    opts.host = bk_session_host(&s, a->host);
     rc = bk_restore(&s, &opts, err);
     bk_session_close(&s);
     return rc;

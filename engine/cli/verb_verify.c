@@ -27,7 +27,7 @@ int bk_verb_verify(struct bk_cli *cli, struct bk_err *err)
         rc = bk_session_open(a->pos[0], BK_LOAD_STORE, cli->cancel, &cli->reporter, &s, err);
     if (rc < 0)
         return rc;
-    opts.host = a->host ? a->host : s.host;
+    opts.host = bk_session_host(&s, a->host);
     rc = bk_verify(&s, &opts, err);
     bk_session_close(&s);
     return rc;

@@ -27,7 +27,7 @@ int bk_view_open(struct bk_cli *cli, unsigned catalog_flags, struct bk_view *ret
         return rc;
     rc = bk_session_open_store(&ret->session, BK_STORE_READ, cli->args.from, err);
     if (rc >= 0)
-        rc = bk_session_catalog(&ret->session, host ? host : ret->session.host, catalog_flags,
+        rc = bk_session_catalog(&ret->session, bk_session_host(&ret->session, host), catalog_flags,
                                 &ret->catalog, err);
     if (rc < 0)
         bk_session_close(&ret->session);

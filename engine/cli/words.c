@@ -21,6 +21,9 @@ static uint64_t num(const json_t *e, const char *key)
     return n > 0 ? (uint64_t)n : 0;
 }
 
+/* "1 backup", "2 backups" */
+static const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
+
 static uint64_t ms(const json_t *e, const char *key)
 {
     double s = json_number_value(json_object_get(e, key));
@@ -44,7 +47,8 @@ static void component(const json_t *e)
     if (json_object_get(e, "duration"))
         printf(" in %s", bk_format_duration(time, sizeof(time), ms(e, "duration")));
     if (num(e, "warnings") > 0)
-        printf(", %s warnings", bk_format_count(count, sizeof(count), num(e, "warnings")));
+        printf(", %s warning%s", bk_format_count(count, sizeof(count), num(e, "warnings")),
+               plural(num(e, "warnings")));
     if (missing > 0)
         printf(", %s not read", bk_format_count(count, sizeof(count), missing));
     if (kept > 0)
@@ -58,8 +62,8 @@ static void verified(const json_t *e)
 {
     char bytes[24];
 
-    printf("  %s in '%s': %s %s, %llu objects", str(e, "id"), str(e, "sink"), str(e, "level"),
-           str(e, "result"), (unsigned long long)num(e, "objects"));
+    printf("  %s in '%s': %s %s, %llu object%s", str(e, "id"), str(e, "sink"), str(e, "level"),
+           str(e, "result"), (unsigned long long)num(e, "objects"), plural(num(e, "objects")));
     if (num(e, "bytes") > 0)
         printf(", %s read back", bk_format_size(bytes, sizeof(bytes), num(e, "bytes")));
     printf("\n");
@@ -124,9 +128,9 @@ static void plan(const json_t *e)
     plan_parts(e, "transforms", "through");
     plan_parts(e, "sinks", "to");
     if (num(e, "memory_budget") > 0)
-        printf("  memory    at most %s (%llu components at once)\n",
+        printf("  memory    at most %s (%llu component%s at once)\n",
                bk_format_size(bytes, sizeof(bytes), num(e, "memory_budget")),
-               (unsigned long long)num(e, "parallel"));
+               (unsigned long long)num(e, "parallel"), plural(num(e, "parallel")));
 }
 
 static void run_summary(const json_t *e, const char *time)
@@ -137,12 +141,13 @@ static void run_summary(const json_t *e, const char *time)
         printf("nothing was backed up (%s)\n", time);
         return;
     }
-    printf("backup %s: %s, %llu components, %s -> %s in %s\n", str(e, "id"), str(e, "status"),
-           (unsigned long long)num(e, "components"),
+    printf("backup %s: %s, %llu component%s, %s -> %s in %s\n", str(e, "id"), str(e, "status"),
+           (unsigned long long)num(e, "components"), plural(num(e, "components")),
            bk_format_size(in, sizeof(in), num(e, "bytes_in")),
            bk_format_size(stored, sizeof(stored), num(e, "bytes_stored")), time);
     if (num(e, "pruned") > 0)
-        printf("retention removed %llu backups\n", (unsigned long long)num(e, "pruned"));
+        printf("retention removed %llu backup%s\n", (unsigned long long)num(e, "pruned"),
+               plural(num(e, "pruned")));
 }
 
 static void restore_summary(const json_t *e, const char *time)
@@ -162,11 +167,12 @@ static void prune_summary(const json_t *e, const char *time)
     char bytes[24];
     bool dry = json_is_true(json_object_get(e, "dry_run"));
 
-    printf("%s %llu backups and %llu objects of unfinished runs, %s; %llu backups are kept (%s)\n",
+    printf("%s %llu backup%s and %llu object%s of unfinished runs (%s), kept %llu backup%s (%s)\n",
            dry ? "would remove" : "removed", (unsigned long long)num(e, "removed"),
-           (unsigned long long)num(e, "garbage_objects"),
+           plural(num(e, "removed")), (unsigned long long)num(e, "garbage_objects"),
+           plural(num(e, "garbage_objects")),
            bk_format_size(bytes, sizeof(bytes), num(e, "bytes_freed")),
-           (unsigned long long)num(e, "kept"), time);
+           (unsigned long long)num(e, "kept"), plural(num(e, "kept")), time);
 }
 
 static void summary(const json_t *e)
@@ -181,8 +187,8 @@ static void summary(const json_t *e)
     else if (bk_streq(str(e, "verb"), "prune"))
         prune_summary(e, time);
     else
-        printf("%s: %s, %llu backups (%s)\n", str(e, "verb"), str(e, "status"),
-               (unsigned long long)num(e, "backups"), time);
+        printf("%s: %s, %llu backup%s (%s)\n", str(e, "verb"), str(e, "status"),
+               (unsigned long long)num(e, "backups"), plural(num(e, "backups")), time);
 }
 
 void bk_words(const char *type, const json_t *event)

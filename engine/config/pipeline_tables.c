@@ -43,7 +43,7 @@ const struct bake_option bk_store_options[] = {
 #define KEEP(member, text)                                                                         \
     {                                                                                              \
         .key = #member, .type = BAKE_T_INT, .flags = BAKE_OPT_HAS_RANGE,                           \
-        MEMBER(bk_retention_cfg, member, int64_t), .min = 1, .max = 1000000, .help = text          \
+        MEMBER(bk_retention_cfg, member, int64_t), .min = 1, .max = 1000000, .help = (text)        \
     }
 
 const struct bake_option bk_retention_options[] = {

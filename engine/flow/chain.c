@@ -120,6 +120,9 @@ static int run_link(struct bk_chain *c, size_t i, const void *data, size_t n, in
         next = run_link(c, i + 1, l->buffer, out.pos, BAKE_CONTINUE, err);
         if (next < 0)
             return next;
+        if (rc == BAKE_END && in.pos < in.size)
+            return bk_fail(err, BAKE_E_INTERNAL,
+                           "%s ended before its input did: a bug in the plugin", l->ctx.label);
         if (rc == BAKE_END)
             break;
     }

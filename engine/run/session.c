@@ -78,6 +78,13 @@ void bk_session_close(struct bk_session *s)
     s->registry = NULL;
 }
 
+const char *bk_session_host(const struct bk_session *s, const char *host)
+{
+    if (!host)
+        return s->by_address ? NULL : s->host;
+    return bk_streq(host, "*") ? NULL : host;
+}
+
 int bk_session_catalog(struct bk_session *s, const char *host, unsigned flags,
                        struct bk_catalog **ret, struct bk_err *err)
 {
@@ -86,5 +93,5 @@ int bk_session_catalog(struct bk_session *s, const char *host, unsigned flags,
 
     if (!base)
         return bk_fail(err, BAKE_E_UNAVAILABLE, "no sink of the store can be read");
-    return bk_catalog_load(base, pipeline, s->by_address ? NULL : host, flags, ret, err);
+    return bk_catalog_load(base, pipeline, host, flags, ret, err);
 }

@@ -24,6 +24,10 @@ int bk_session_open_store(struct bk_session *s, enum bk_store_mode mode, const c
                           struct bk_err *err);
 void bk_session_close(struct bk_session *s);
 
+/* What --host means: NULL stands for this host's backups (any host's, when opened by address) and
+ * "*" for any host's. The result is NULL for any host. */
+const char *bk_session_host(const struct bk_session *s, const char *host);
+
 /* The backups of this pipeline (of any, when opened by address) on this host (host NULL: any).
  * Read from the first sink that is usable. */
 int bk_session_catalog(struct bk_session *s, const char *host, unsigned flags,

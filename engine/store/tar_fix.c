@@ -1,5 +1,5 @@
 /* Corrects an entry's headers. libarchive keeps names as bytes, whatever the locale, only when it
- * says so in a record that GNU tar warns about; it encodes attribute
+ * says so in a record that GNU tar warns about; it loses the sign of -0.5 s; it encodes attribute
  * names in a way of its own; it cuts long names of sparse files; and it writes an ACL's group bits
  * in place of the mode's. Headers are an 'x' block, its records, and the entry's own block
  * (POSIX.1-2008, pax). */
@@ -114,6 +114,16 @@ static void add_xattr(struct bk_buf *out, const struct record *r, struct bk_buf 
         add_record(out, name->data, name->len, r->value, r->value_len);
 }
 
+static void add_minus_zero(struct bk_buf *out, const struct record *r)
+{
+    char value[32];
+    int n = snprintf(value, sizeof(value), "-%.*s", (int)r->value_len, r->value);
+
+    add_record(out, r->key, r->key_len, value, (size_t)n);
+    /* for our own reader, as libarchive's loses the sign as well: nobody restores this time */
+    add_record(out, "ctime", 5, "-1", 2);
+}
+
 static bool rewrite(const struct bk_tar_fix *fix, const char *p, size_t left, struct bk_buf *out,
                     struct bk_buf *name)
 {
@@ -126,7 +136,9 @@ static bool rewrite(const struct bk_tar_fix *fix, const char *p, size_t left, st
             continue;
         if (fix->devices && (is_key(&r, "SCHILY.devmajor") || is_key(&r, "SCHILY.devminor")))
             continue; /* stands in the entry's own block as well, where GNU tar looks */
-        if (fix->sparse_name && is_key(&r, "GNU.sparse.name"))
+        if (fix->minus_zero && is_key(&r, "mtime"))
+            add_minus_zero(out, &r);
+        else if (fix->sparse_name && is_key(&r, "GNU.sparse.name"))
             add_record(out, r.key, r.key_len, fix->sparse_name, strlen(fix->sparse_name));
         else if (fix->odd_xattrs && r.key_len > strlen(XATTR) &&
                  memcmp(r.key, XATTR, strlen(XATTR)) == 0)
@@ -216,7 +228,8 @@ int bk_tar_fix(const struct bk_tar_fix *fix, struct bk_buf *head, struct bk_buf 
 
     if (!find_records(head, &n))
         return bk_fail(err, BAKE_E_INTERNAL, "libarchive wrote a header of an unknown form");
-    if (!fix->odd_xattrs && !fix->devices && !fix->sparse_name && fix->mode < 0) {
+    if (!fix->minus_zero && !fix->odd_xattrs && !fix->devices && !fix->sparse_name &&
+        fix->mode < 0) {
         drop_charset(head, n, ret_data, ret_n);
         return BAKE_OK;
     }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 struct bk_tar_fix {
+    bool minus_zero;         /* the time is between -1 s and 0: a sign that libarchive loses */
     bool odd_xattrs;         /* attribute names with other bytes than printable ASCII */
     bool devices;            /* device numbers over 2^18 */
     const char *sparse_name; /* of a sparse file, if it is long: libarchive cuts it; else NULL */

@@ -113,14 +113,16 @@ static int set_type(struct bk_tarr *r, struct bake_entry *e, struct bk_err *err)
     return BAKE_OK;
 }
 
-/* The fraction is to be added before 1970 as well: see tar_write.c. */
+/* Before 1970 libarchive gives "-1.5" as -1 and .5; see tar_fix.c for what is between -1 and 0. */
 static int64_t time_of(struct archive_entry *ae)
 {
-    int64_t sec = archive_entry_mtime(ae);
+    int64_t sec = archive_entry_mtime(ae), ns = archive_entry_mtime_nsec(ae);
 
     if (sec > INT64_MAX / NS - 1 || sec < INT64_MIN / NS + 1)
         return sec < 0 ? INT64_MIN : INT64_MAX;
-    return sec * NS + archive_entry_mtime_nsec(ae);
+    if (sec < 0 || (sec == 0 && archive_entry_ctime_is_set(ae) && archive_entry_ctime(ae) == -1))
+        ns = -ns;
+    return sec * NS + ns;
 }
 
 static void add_xattr(struct bk_buf *out, const char *name, const void *value, size_t n)

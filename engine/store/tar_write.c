@@ -103,15 +103,14 @@ static int type_of(uint32_t type)
     }
 }
 
-/* Before 1970 the seconds are rounded down, so -0.5 s stands as "-1.5": the standard would have
- * "-0.5", but GNU tar and bsdtar read the fraction as something to add, whatever the sign. */
-static void set_time(struct archive_entry *ae, int64_t ns)
+/* libarchive writes the seconds with their sign and then the fraction, and takes positive ones
+ * only: -1.5 s is -1 and .5 */
+static void set_time(struct archive_entry *ae, int64_t ns, struct bk_tar_fix *fix)
 {
     int64_t frac = ns % NS;
 
-    if (frac < 0)
-        frac += NS;
-    archive_entry_set_mtime(ae, (time_t)((ns - frac) / NS), (long)frac);
+    fix->minus_zero = ns < 0 && ns > -NS;
+    archive_entry_set_mtime(ae, (time_t)(ns / NS), (long)(frac < 0 ? -frac : frac));
 }
 
 static bool plain_name(const char *name)
@@ -182,7 +181,7 @@ static int fill(struct bk_tarw *w, const struct bake_entry *e, struct bk_tar_fix
         archive_entry_copy_gname(ae, e->group);
     }
     if (e->valid & BAKE_HAS_MTIME)
-        set_time(ae, e->mtime_ns);
+        set_time(ae, e->mtime_ns, fix);
     if (e->type == BAKE_SYMLINK)
         archive_entry_copy_symlink(ae, e->link);
     if (e->type == BAKE_HARDLINK)
