@@ -195,6 +195,8 @@ static int load_file(struct bk_load *l)
     int rc = set_dir(l->p, l->err);
     if (rc == 0)
         rc = bk_yaml_load(l->p->file, NULL, l->diags, &l->yaml, l->err);
+    if (rc < 0 && rc != BAKE_E_NOMEM)
+        return l->err->rc = BAKE_E_CONFIG; /* whatever keeps it from being read: no pipeline */
     if (rc < 0)
         return rc;
     l->root = bk_yaml_root(l->yaml);
@@ -215,10 +217,10 @@ int bk_pipeline_load(struct bk_registry *reg, const char *file, unsigned flags,
         return rc;
     rc = load_file(&l);
     bk_yaml_free(l.yaml);
-    size_t mistakes = bk_diags_errors(diags);
-    if (rc == 0 && mistakes)
-        rc = bk_fail(err, BAKE_E_CONFIG, "'%s' has %zu %s", file, mistakes,
-                     mistakes == 1 ? "mistake" : "mistakes");
+    if (rc == 0 && bk_diags_errors(diags)) {
+        bk_err_clear(err); /* the diags say it all */
+        rc = err->rc = BAKE_E_CONFIG;
+    }
     if (rc < 0) {
         bk_pipeline_free(l.p);
         return rc;

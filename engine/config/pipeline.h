@@ -52,10 +52,10 @@ struct bk_pipeline {
 #define BK_LOAD_ALL   0u
 #define BK_LOAD_STORE (1u << 0) /* the worst day: only store, transforms and sinks are read */
 
-/* Loads, checks against every plugin's table and calls each plugin's validate(). When the file has
- * mistakes: BAKE_E_CONFIG, all of them in diags (err only says how many), *ret untouched. After any
- * other failure, or when bk_diags_errors() is 0 (the file is not there, is too large), err says it.
- */
+/* Loads, checks against every plugin's table and calls each plugin's validate(). BAKE_E_CONFIG:
+ * either the file has mistakes, which are all in diags, and err has no text; or it cannot be read
+ * (is not there, is too large), and err says so. After other failures err says why. *ret is only
+ * set on success; diags may then hold notices. err must not be NULL. */
 int bk_pipeline_load(struct bk_registry *reg, const char *file, unsigned flags,
                      struct bk_diags *diags, struct bk_pipeline **ret, struct bk_err *err);
 /* A pipeline around a store's address ("/path"; later "s3://..."): one sink, no sources and no

@@ -72,6 +72,9 @@ static int put_once(struct bk_sink *s, struct bk_ctx *ctx, const char *name, con
     if (rc < 0)
         return rc;
     rc = n > 0 ? s->ops->put_write(put, &in) : BAKE_OK;
+    if (rc >= 0 && in.pos != n)
+        rc = bake_fail(&ctx->base, BAKE_E_INTERNAL, "took only a part of '%s': a bug in the plugin",
+                       name);
     if (rc < 0) {
         s->ops->put_abort(put);
         return rc;
@@ -85,6 +88,15 @@ static bool again(const struct bk_sink *s, int rc, int attempt)
     if (rc != BAKE_E_UNAVAILABLE && rc != BAKE_E_TIMEOUT)
         return false;
     return attempt + 1 < ATTEMPTS && bk_cancel_sleep(s->cancel, FIRST_WAIT_MS << attempt) == 0;
+}
+
+/* The last word of a call. One that a cancel kept from trying again was cancelled: the sink is not
+ * to blame. */
+static int end_call(const struct bk_sink *s, struct bk_ctx *ctx, int rc, struct bk_err *err)
+{
+    if ((rc == BAKE_E_UNAVAILABLE || rc == BAKE_E_TIMEOUT) && bk_cancelled(s->cancel))
+        rc = BAKE_E_CANCELLED;
+    return bk_ctx_fail(ctx, rc, err);
 }
 
 /* Put-if-absent said EXISTS: ours from an attempt whose answer was lost, or another's? */
@@ -108,7 +120,7 @@ int bk_sink_put(struct bk_sink *s, const char *name, const void *data, size_t n,
         if (rc >= 0 || (rc == BAKE_E_EXISTS && same_bytes(s, name, data, n)))
             return BAKE_OK;
         if (!again(s, rc, attempt))
-            return bk_ctx_fail(&ctx, rc, err);
+            return end_call(s, &ctx, rc, err);
     }
 }
 
@@ -116,6 +128,7 @@ static int get_once(struct bk_sink *s, struct bk_ctx *ctx, const char *name, siz
                     struct bk_buf *b)
 {
     void *get;
+    size_t before = b->len;
     int rc = s->ops->get_begin(s->self, &ctx->base, name, 0, 0, &get), idle = 0;
 
     if (rc < 0)
@@ -134,7 +147,7 @@ static int get_once(struct bk_sink *s, struct bk_ctx *ctx, const char *name, siz
             break;
         b->len += out.pos;
         b->data[b->len] = '\0';
-        if (b->len > limit) {
+        if (b->len - before > limit) {
             rc = bake_fail(&ctx->base, BAKE_E_CORRUPT, "'%s' is larger than the %zu bytes allowed",
                            name, limit);
             break;
@@ -161,7 +174,7 @@ int bk_sink_get(struct bk_sink *s, const char *name, size_t limit, struct bk_buf
         if (rc >= 0)
             return BAKE_OK;
         if (!again(s, rc, attempt))
-            return bk_ctx_fail(&ctx, rc, err);
+            return end_call(s, &ctx, rc, err);
     }
 }
 
@@ -177,7 +190,7 @@ int bk_sink_stat(struct bk_sink *s, const char *name, uint64_t *ret_size, int64_
         if (rc >= 0)
             return BAKE_OK;
         if (!again(s, rc, attempt))
-            return bk_ctx_fail(&ctx, rc, err);
+            return end_call(s, &ctx, rc, err);
     }
 }
 
@@ -201,9 +214,10 @@ int bk_sink_remove(struct bk_sink *s, const char *name, struct bk_err *err)
 
         bk_sink_ctx(s, NULL, &ctx);
         rc = s->ops->remove(s->self, &ctx.base, name);
-        if (rc >= 0)
+        /* Not there the second time: the answer of the first was lost. */
+        if (rc >= 0 || (rc == BAKE_E_NOTFOUND && attempt > 0))
             return BAKE_OK;
         if (!again(s, rc, attempt))
-            return bk_ctx_fail(&ctx, rc, err);
+            return end_call(s, &ctx, rc, err);
     }
 }

@@ -35,29 +35,37 @@ int local_give(const struct local *s, int fd, mode_t mode)
     return fchmod(fd, mode) == 0 ? 0 : -errno;
 }
 
-/* Makes one directory with its mode and owner, and its entry durable. 0, also when somebody else
- * was faster, or -errno. */
-static int make(const struct local *s, int parent, const char *part)
+/* Owner and mode of a directory that we have just made. 0 or -errno, when it is gone again. */
+static int dress(const struct local *s, int parent, const char *part)
 {
-    int fd, sync, e;
+    int e, fd = openat(parent, part, O_RDONLY | O_NOFOLLOW | DIR_FLAGS);
 
-    if (mkdirat(parent, part, s->dir_mode & 0777) != 0)
-        return errno == EEXIST ? 0 : -errno;
-    fd = openat(parent, part, O_RDONLY | O_NOFOLLOW | DIR_FLAGS);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno; /* removed again: the walk comes back */
     e = local_give(s, fd, s->dir_mode);
     (void)close(fd);
-    if (e < 0) {
+    if (e < 0)
         (void)unlinkat(parent, part, AT_REMOVEDIR);
+    return e;
+}
+
+/* Makes one directory, and its entry durable, also when somebody else was faster: they may not be
+ * that far yet. 0 or -errno. */
+static int make(const struct local *s, int parent, const char *part)
+{
+    int fd, e = 0;
+
+    if (mkdirat(parent, part, s->dir_mode & 0777) == 0)
+        e = dress(s, parent, part);
+    else if (errno != EEXIST)
+        e = -errno;
+    if (e < 0)
         return e;
-    }
-    /* `parent` may be open for walking only */
-    sync = openat(parent, ".", O_RDONLY | DIR_FLAGS);
-    if (sync < 0)
+    fd = openat(parent, ".", O_RDONLY | DIR_FLAGS); /* `parent` may be open for walking only */
+    if (fd < 0)
         return errno == EACCES ? 0 : -errno; /* may write there, may not read: cannot be fsynced */
-    e = local_sync_dir(s, sync);
-    (void)close(sync);
+    e = local_sync_dir(s, fd);
+    (void)close(fd);
     return e;
 }
 
@@ -67,7 +75,7 @@ static int enter(const struct local *s, int parent, const char *part, int flags,
     int fd = -ENOENT;
 
     for (int i = 0; i < TRIES; i++) {
-        int e = 0;
+        int e;
 
         fd = openat(parent, part, flags | DIR_FLAGS);
         fd = fd < 0 ? -errno : fd;

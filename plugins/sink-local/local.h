@@ -29,7 +29,8 @@ struct local {
 #define LOCAL_TMP      ".tmp-" /* no object's name has a part that starts so */
 #define LOCAL_TMP_CAP  24      /* LOCAL_TMP, 16 hex digits, NUL */
 
-/* ---- errors.c: every text of this plugin about a failed system call --------------------------- */
+/* ---- errors.c: every text of this plugin about a failed system call ---------------------------
+ */
 
 /* "cannot <verb> '<root>/<name>': <why>" and a hint; name may be "". Returns the result that
  * follows from errno e. */
@@ -37,7 +38,8 @@ int local_fail(const struct local *s, struct bake_ctx *ctx, int e, const char *v
                const char *name);
 char *local_size_text(char *out, size_t cap, uint64_t bytes); /* "12.5 MiB" */
 
-/* ---- names.c ---------------------------------------------------------------------------------- */
+/* ---- names.c ----------------------------------------------------------------------------------
+ */
 
 bool local_name_ok(const char *name);
 int local_check_name(struct bake_ctx *ctx, const char *name); /* BAKE_E_INTERNAL */
@@ -45,7 +47,8 @@ const char *local_base(const char *name);                     /* after the last 
 bool local_is_tmp(const char *part);
 int local_tmp_name(char out[LOCAL_TMP_CAP]); /* random; 0 or -errno */
 
-/* ---- dirs.c: descriptors of directories; all results are a descriptor or -errno ---------------- */
+/* ---- dirs.c: descriptors of directories; all results are a descriptor or -errno ----------------
+ */
 
 enum local_walk { LOCAL_LOOK, LOCAL_READ, LOCAL_MAKE };
 
@@ -60,7 +63,8 @@ int local_give(const struct local *s, int fd, mode_t mode); /* owner, then mode;
  * removed, and that is durable. */
 bool local_drop_empty(struct local *s, const char *name);
 
-/* ---- put.c, get.c, list.c, manage.c: the operations ------------------------------------------- */
+/* ---- put.c, get.c, list.c, manage.c: the operations -------------------------------------------
+ */
 
 int local_put_begin(void *self, struct bake_ctx *ctx, const char *name, uint64_t size_or_0,
                     uint32_t flags, void **ret_put);

@@ -149,8 +149,7 @@ static int keep_up(struct put *p)
 {
     if (p->written - p->started < WRITEBACK)
         return BAKE_OK;
-    if (!p->one_pass && sync_file_range(p->fd, (off_t)p->started,
-                                        (off_t)(p->written - p->started),
+    if (!p->one_pass && sync_file_range(p->fd, (off_t)p->started, (off_t)(p->written - p->started),
                                         SYNC_FILE_RANGE_WRITE) != 0) {
         if (errno == EIO || errno == ENOSPC || errno == EDQUOT)
             return fail(p, errno, "write");
@@ -228,8 +227,7 @@ static int complete(struct put *p)
         return p->rc;
     if (p->announced > 0 && p->taken != p->announced) {
         p->rc = bake_fail(p->ctx, BAKE_E_INTERNAL, "'%s' was announced with %llu bytes, %llu came",
-                          p->name, (unsigned long long)p->announced,
-                          (unsigned long long)p->taken);
+                          p->name, (unsigned long long)p->announced, (unsigned long long)p->taken);
         return p->rc;
     }
     if (p->s->fsync && fsync(p->fd) != 0)

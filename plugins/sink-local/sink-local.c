@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #define OPT(key, member, type, ctype, flags, fallback, help)                                       \
-    {key, type, flags, BAKE_MEMBER(struct local_cfg, member, ctype), fallback, 0, 0, NULL, help}
+    {                                                                                              \
+        key, type, flags, BAKE_MEMBER(struct local_cfg, member, ctype), fallback, 0, 0, NULL, help \
+    }
 
 static const struct bake_option options[] = {
     OPT("path", path, BAKE_T_PATH, const char *, BAKE_OPT_REQUIRED, NULL,
@@ -149,9 +151,9 @@ static int check_root(const struct local *s, struct bake_ctx *ctx)
     struct stat st;
 
     if (stat(s->root, &st) == 0)
-        return S_ISDIR(st.st_mode) ? BAKE_OK
-                                   : bake_fail(ctx, BAKE_E_CONFIG, "'%s' is not a directory",
-                                               s->root);
+        return S_ISDIR(st.st_mode)
+                   ? BAKE_OK
+                   : bake_fail(ctx, BAKE_E_CONFIG, "'%s' is not a directory", s->root);
     if (errno == ENOTDIR)
         return bake_fail(ctx, BAKE_E_CONFIG, "a part of '%s' is not a directory", s->root);
     if (errno != ENOENT)

@@ -42,7 +42,7 @@ static int merge(struct files_extents *x)
 
 static int add(struct files_extents *x, uint64_t from, uint64_t to, size_t max)
 {
-    if (x->n >= max) {
+    if (x->n >= max && x->n > 1) {
         int rc = merge(x);
         if (rc != 0)
             return rc;

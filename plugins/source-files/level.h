@@ -7,7 +7,6 @@
 struct files_level {
     int fd;                  /* -1: closed for now, or a level of roots between two roots */
     uint64_t dev, ino;       /* of the directory */
-    uint64_t home;           /* the device of the root it belongs to */
     size_t path_len;         /* its entry's path is the walk's, cut here */
     struct files_list *list; /* NULL: a level of roots */
     size_t root, root_end;   /* of a level of roots: which comes next, and where it ends */

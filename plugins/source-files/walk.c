@@ -90,7 +90,7 @@ static bool left_out(struct files_walk *w, const struct files_level *l)
     bool pseudo = fd >= 0 && files_pseudo(fd);
     if (fd >= 0)
         (void)close(fd);
-    if (!pseudo && !(w->source->cfg->one_file_system && w->st.dev != l->home))
+    if (!pseudo && !w->source->cfg->one_file_system)
         return false;
     files_report(w->ctx, BAKE_NOTICE, w->path, "is on another file system, skipped");
     return true;
@@ -253,7 +253,7 @@ static bool keep_empty(struct files_walk *w, int fd, const struct files_stat *st
                      "is a file system of the kernel that holds no data, kept empty");
         return true;
     }
-    return w->source->cfg->one_file_system && st->dev != l->home;
+    return w->source->cfg->one_file_system;
 }
 
 /* Goes into the directory the walk is at. */
@@ -280,8 +280,6 @@ static int enter(struct files_walk *w)
     }
     level.dev = st.dev;
     level.ino = st.ino;
-    bool crossed = l->list && st.dev != l->dev && is_root(w);
-    level.home = l->list && !crossed ? l->home : st.dev;
     return files_level_push(w, &level);
 }
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #define FIXED  (256u << 10) /* the library's own structs, ours, allocator overhead */
+#define ALONE  (16u << 20)
 #define THREAD (256u << 10) /* the stack a worker touches, its thread's own structs */
 
 /* Long distance matching is turned on by the library itself for such parameters. */
@@ -24,26 +25,29 @@ static uint64_t long_table(const struct zstd_cfg *c, const ZSTD_compressionParam
     return is_long(c, p) ? ((uint64_t)1 << log) * 9 + (64u << 10) : 0;
 }
 
-/* How much of the job before a worker gets as its dictionary: by default a part of the window
- * that depends on the strategy. */
+/* How much of the job before a worker gets as its dictionary: a part of the window, or with long
+ * distance matching of the job the library would choose; which part depends on the strategy. */
 static uint64_t overlap(const struct zstd_cfg *c, const ZSTD_compressionParameters *p)
 {
     unsigned less = p->strategy >= ZSTD_btultra2 ? 0
                     : p->strategy >= ZSTD_btopt  ? 1
                     : p->strategy >= ZSTD_lazy2  ? 2
                                                  : 3;
+    unsigned cycle = p->chainLog - (p->strategy >= ZSTD_btlazy2);
+    unsigned job = cycle + 3 > 21 ? cycle + 3 : 21;
     unsigned log = p->windowLog;
 
-    if (is_long(c, p) && log > 28)
-        log = 28;
+    if (is_long(c, p) && log > job - 2)
+        log = job - 2;
     return (uint64_t)1 << (log > less ? log - less : 0);
 }
 
+/* Jobs in flight: the library's table holds the next power of two above workers and two more. */
 static uint64_t slots(int workers)
 {
     uint64_t n = 1;
 
-    while (n < (uint64_t)workers + 2)
+    while (n <= (uint64_t)workers + 2)
         n *= 2;
     return n;
 }
@@ -59,8 +63,9 @@ static uint64_t with_workers(const struct zstd_cfg *c, int workers, uint64_t com
 
     sum = (window > sections ? window : sections) + 3 * section; /* the ring of input */
     sum += slots(workers) * ZSTD_COMPRESSBOUND((size_t)section);
-    /* One compressor more than workers: short streams are done by the caller itself. */
-    sum += (n + 1) * compressor + n * THREAD + (1u << 20);
+    sum += n * (compressor + THREAD);
+    /* a stream shorter than a job is done by the caller itself, with tables for no more */
+    sum += compressor < ALONE ? compressor + (1u << 20) : ALONE;
     if (is_long(c, &p))
         sum += slots(workers) * (section / 32 * 12); /* the matches found, per job */
     return sum + FIXED;

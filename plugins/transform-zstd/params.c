@@ -3,8 +3,10 @@
 
 #include <sched.h>
 
-/* Small objects get the tables that fit this much, whatever the level: a few MiB at most. */
+/* Small objects get the window that fits this much and tables of at most so many entries (a power
+ * of two), whatever the level: 4 MiB at most. */
 #define SMALL_SOURCE (256u << 10)
+#define SMALL_LOG    18
 
 static int check(struct bake_ctx *ctx, const char *key, ZSTD_cParameter param, int64_t value)
 {
@@ -69,8 +71,12 @@ ZSTD_compressionParameters zstd_cparams(const struct zstd_cfg *c, uint32_t flags
 {
     ZSTD_compressionParameters p;
 
-    if (flags & BAKE_SMALL_OBJECT)
-        return ZSTD_getCParams((int)c->level, SMALL_SOURCE, 0);
+    if (flags & BAKE_SMALL_OBJECT) {
+        p = ZSTD_getCParams((int)c->level, SMALL_SOURCE, 0);
+        p.hashLog = p.hashLog < SMALL_LOG ? p.hashLog : SMALL_LOG;
+        p.chainLog = p.chainLog < SMALL_LOG ? p.chainLog : SMALL_LOG;
+        return p;
+    }
     p = ZSTD_getCParams((int)c->level, 0, 0);
     if (c->window_log > 0)
         p.windowLog = (unsigned)c->window_log;
@@ -83,9 +89,9 @@ static size_t set_small(ZSTD_CCtx_params *p, const struct zstd_cfg *c, uint32_t 
     const struct {
         ZSTD_cParameter param;
         unsigned value;
-    } all[] = {{ZSTD_c_windowLog, k.windowLog},       {ZSTD_c_hashLog, k.hashLog},
-               {ZSTD_c_chainLog, k.chainLog},         {ZSTD_c_searchLog, k.searchLog},
-               {ZSTD_c_minMatch, k.minMatch},         {ZSTD_c_targetLength, k.targetLength},
+    } all[] = {{ZSTD_c_windowLog, k.windowLog},        {ZSTD_c_hashLog, k.hashLog},
+               {ZSTD_c_chainLog, k.chainLog},          {ZSTD_c_searchLog, k.searchLog},
+               {ZSTD_c_minMatch, k.minMatch},          {ZSTD_c_targetLength, k.targetLength},
                {ZSTD_c_strategy, (unsigned)k.strategy}};
     size_t rc = 0;
 
@@ -107,9 +113,9 @@ static size_t set_long(ZSTD_CCtx_params *p, const struct zstd_cfg *c)
 
     if (!ZSTD_isError(rc))
         rc = ZSTD_CCtxParams_setParameter(p, ZSTD_c_windowLog, (int)c->window_log);
-    return ZSTD_isError(rc) ? rc
-                            : ZSTD_CCtxParams_setParameter(p, ZSTD_c_ldmHashLog,
-                                                           (int)zstd_long_hash_log(c));
+    return ZSTD_isError(rc)
+               ? rc
+               : ZSTD_CCtxParams_setParameter(p, ZSTD_c_ldmHashLog, (int)zstd_long_hash_log(c));
 }
 
 static size_t set_all(ZSTD_CCtx_params *p, const struct zstd_cfg *c, uint32_t flags, int workers)

@@ -2,8 +2,10 @@
 #include "zstd-stream.h"
 
 #define OPT(key, member, type, ctype, fallback, min, max, help)                                    \
-    {key, type, BAKE_OPT_HAS_RANGE, BAKE_MEMBER(struct zstd_cfg, member, ctype), fallback, min,    \
-     max, NULL, help}
+    {                                                                                              \
+        key, type, BAKE_OPT_HAS_RANGE, BAKE_MEMBER(struct zstd_cfg, member, ctype), fallback, min, \
+            max, NULL, help                                                                        \
+    }
 
 /* The ranges are those of zstd 1.5, for the schema and for editors; validate() asks the library
  * that is loaded. */

@@ -13,7 +13,8 @@ struct zstd_cfg {
     uint64_t job_size;
 };
 
-/* ---- params.c: from options to the library's parameters ---------------------------------------- */
+/* ---- params.c: from options to the library's parameters ----------------------------------------
+ */
 
 int zstd_validate(struct bake_ctx *ctx, const void *cfg);
 /* Worker threads beside the caller's; 0: it compresses itself. */
@@ -26,11 +27,13 @@ unsigned zstd_long_hash_log(const struct zstd_cfg *c);
  * or the library refuses them. */
 ZSTD_CCtx_params *zstd_params(const struct zstd_cfg *c, uint32_t flags, int workers);
 
-/* ---- memory.c ---------------------------------------------------------------------------------- */
+/* ---- memory.c ----------------------------------------------------------------------------------
+ */
 
 uint64_t zstd_memory(const void *cfg, int dir, uint32_t flags);
 
-/* ---- stream.c: one instance -------------------------------------------------------------------- */
+/* ---- stream.c: one instance --------------------------------------------------------------------
+ */
 
 /* All memory of the instance comes from mem, so that a test can count it. */
 int zstd_open_with(struct bake_ctx *ctx, const struct zstd_cfg *c, int dir, uint32_t flags,

@@ -1,0 +1,3 @@
+/* No name. */
+#define NAME NULL
+#include "sound_sink.h"

@@ -1,0 +1,3 @@
+/* Another name than its file. */
+#define NAME "elsewhere"
+#include "sound_sink.h"

@@ -1,0 +1,15 @@
+/* Required, and a default. */
+#define OPTIONS options
+#include "sound.h"
+
+static const struct bake_option options[] = {
+    {.key = "text",
+     .type = BAKE_T_STRING,
+     .offset = offsetof(struct config, text),
+     .flags = BAKE_OPT_REQUIRED,
+     .fallback = "a",
+     .help = "h"},
+    {0},
+};
+
+#include "sound_sink.h"

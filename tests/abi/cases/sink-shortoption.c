@@ -1,0 +1,11 @@
+/* A stride smaller than an option of minor 0. */
+#define OPTION_SIZE 8
+#define OPTIONS     options
+#include "sound.h"
+
+static const struct bake_option options[] = {
+    {.key = "text", .type = BAKE_T_STRING, .offset = offsetof(struct config, text), .help = "h"},
+    {0},
+};
+
+#include "sound_sink.h"

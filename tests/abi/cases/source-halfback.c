@@ -1,0 +1,3 @@
+/* Restores, but cannot commit. */
+#define COMMIT NULL
+#include "sound_source.h"

@@ -1,0 +1,3 @@
+/* Puts entries, but cannot end them. */
+#define ENTRY_END NULL
+#include "sound_source.h"

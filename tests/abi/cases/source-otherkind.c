@@ -1,0 +1,2 @@
+/* Another kind than its file. */
+#include "sound_sink.h"

@@ -1,0 +1,3 @@
+/* A suffix that leads out of the directory. */
+#define SUFFIX "./../x"
+#include "sound_transform.h"

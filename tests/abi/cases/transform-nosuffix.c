@@ -1,0 +1,3 @@
+/* No suffix. */
+#define SUFFIX NULL
+#include "sound_transform.h"

@@ -1,0 +1,2 @@
+/* A sink without the function that CMake defines as NULL. */
+#include "sound_sink.h"

@@ -1,0 +1,230 @@
+/* A source for the command-line tests: components by name, of any size, that wait, fail or blurt
+ * out the password when told to. It cannot put anything back. */
+#include <bakengine/plugin.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct staged_cfg {
+    const char *const *trees, *const *blobs, *const *fail;
+    uint64_t size;
+    const char *wait_for, *password;
+    int closed, leak;
+};
+
+#define AT(member, ctype) .offset = BAKE_MEMBER(struct staged_cfg, member, ctype)
+
+static const struct bake_option options[] = {
+    {.key = "trees",
+     .type = BAKE_T_STRLIST,
+     AT(trees, const char *const *),
+     .help = "Trees of one file 'data'."},
+    {.key = "blobs", .type = BAKE_T_STRLIST, AT(blobs, const char *const *), .help = "Blobs."},
+    {.key = "fail",
+     .type = BAKE_T_STRLIST,
+     AT(fail, const char *const *),
+     .help = "Components that break off after half of their bytes."},
+    {.key = "size",
+     .type = BAKE_T_SIZE,
+     AT(size, uint64_t),
+     .fallback = "64 B",
+     .help = "Of each blob and file: the component's name and a newline, again and again."},
+    {.key = "wait_for",
+     .type = BAKE_T_PATH,
+     AT(wait_for, const char *),
+     .help = "Reading makes PATH.reached and goes on when PATH is there."},
+    {.key = "closed", .type = BAKE_T_BOOL, AT(closed, int), .help = "Cannot be opened."},
+    {.key = "password", .type = BAKE_T_SECRET, AT(password, const char *), .help = "A secret."},
+    {.key = "leak", .type = BAKE_T_BOOL, AT(leak, int), .help = "Says the password everywhere."},
+    {0},
+};
+
+struct staged {
+    struct bake_ctx *ctx;
+    const struct staged_cfg *cfg;
+    size_t tree, blob; /* what plan() yields next */
+};
+
+struct reader {
+    struct bake_ctx *ctx;
+    const struct staged_cfg *cfg;
+    char name[256];
+    int entry; /* what next() yields next */
+    int fails;
+    uint64_t pos;
+};
+
+/* ---- what there is --------------------------------------------------------------------------- */
+
+static int blurt(struct bake_ctx *ctx, const struct staged_cfg *c)
+{
+    const char *secret = c->password ? c->password : "(none)";
+
+    bake_log(ctx, BAKE_LOG_INFO, "logged in with %s", secret);
+    bake_log(ctx, BAKE_LOG_DEBUG, "url: http://backup:%s@db/", secret);
+    bake_report(ctx, BAKE_WARNING, secret, "the server said: unknown option '%s'", secret);
+    return bake_fail(ctx, BAKE_E_IO, "the server refused '%s'\nHINT: do not use '%s'", secret,
+                     secret);
+}
+
+static int staged_open(struct bake_ctx *ctx, const void *cfg, void **ret_self)
+{
+    const struct staged_cfg *c = cfg;
+    struct staged *s;
+
+    if (c->closed)
+        return c->leak ? blurt(ctx, c) : bake_fail(ctx, BAKE_E_UNAVAILABLE, "it is closed");
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        return bake_fail(ctx, BAKE_E_NOMEM, "out of memory");
+    s->ctx = ctx;
+    s->cfg = c;
+    *ret_self = s;
+    return BAKE_OK;
+}
+
+static int staged_probe(struct bake_ctx *ctx, const void *cfg)
+{
+    const struct staged_cfg *c = cfg;
+
+    return c->closed ? bake_fail(ctx, BAKE_E_UNAVAILABLE, "it is closed") : BAKE_OK;
+}
+
+static int staged_plan(void *self, struct bake_component *ret)
+{
+    struct staged *s = self;
+
+    if (s->cfg->trees[s->tree]) {
+        ret->name = s->cfg->trees[s->tree++];
+        ret->kind = BAKE_TREE;
+    } else if (s->cfg->blobs[s->blob]) {
+        ret->name = s->cfg->blobs[s->blob++];
+        ret->kind = BAKE_BLOB;
+    } else {
+        s->tree = s->blob = 0;
+        return BAKE_END;
+    }
+    return BAKE_OK;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int listed(const char *const *names, const char *name)
+{
+    for (; *names; names++)
+        if (strcmp(*names, name) == 0)
+            return 1;
+    return 0;
+}
+
+static int reader_open(void *self, struct bake_ctx *ctx, const struct bake_component *component,
+                       void **ret_reader)
+{
+    struct staged *s = self;
+    struct reader *r = calloc(1, sizeof(*r));
+
+    if (!r)
+        return bake_fail(ctx, BAKE_E_NOMEM, "out of memory");
+    r->ctx = ctx;
+    r->cfg = s->cfg;
+    r->fails = listed(s->cfg->fail, component->name);
+    (void)snprintf(r->name, sizeof(r->name), "%s\n", component->name);
+    *ret_reader = r;
+    return BAKE_OK;
+}
+
+static int next(void *reader, struct bake_entry *ret)
+{
+    struct reader *r = reader;
+
+    if (r->entry > 1)
+        return BAKE_END;
+    ret->type = r->entry == 0 ? BAKE_DIR : BAKE_FILE;
+    ret->path = r->entry == 0 ? "." : "data";
+    ret->mode = r->entry == 0 ? 0755 : 0644;
+    ret->size = r->entry == 0 ? 0 : r->cfg->size;
+    ret->valid = BAKE_HAS_MODE | BAKE_HAS_MTIME;
+    ret->mtime_ns = INT64_C(1700000000000000001);
+    r->entry++;
+    return BAKE_OK;
+}
+
+static int open_entry(void *reader, struct bake_entry *entry)
+{
+    (void)reader;
+    (void)entry;
+    return BAKE_OK;
+}
+
+static int wait_for(struct reader *r)
+{
+    char path[4096];
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s.reached", r->cfg->wait_for);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return bake_fail(r->ctx, BAKE_E_IO, "cannot make '%s': %s", path, strerror(errno));
+    (void)close(fd);
+    while (access(r->cfg->wait_for, F_OK) < 0)
+        if (r->ctx->host->sleep_ms(r->ctx, 10) != BAKE_OK)
+            return bake_fail(r->ctx, BAKE_E_CANCELLED, "cancelled");
+    return BAKE_OK;
+}
+
+static int read_bytes(void *reader, struct bake_out *out)
+{
+    struct reader *r = reader;
+    size_t n = strlen(r->name), room = out->size - out->pos;
+    char *to = (char *)out->data + out->pos;
+
+    if (r->pos == 0 && r->cfg->wait_for && wait_for(r) < 0)
+        return BAKE_E_CANCELLED;
+    if (r->fails && r->pos >= r->cfg->size / 2)
+        return r->cfg->leak ? blurt(r->ctx, r->cfg)
+                            : bake_fail(r->ctx, BAKE_E_IO, "the connection broke off");
+    if (room > r->cfg->size - r->pos)
+        room = (size_t)(r->cfg->size - r->pos);
+    if (r->fails && room > r->cfg->size / 2 - r->pos)
+        room = (size_t)(r->cfg->size / 2 - r->pos);
+    for (size_t i = 0; i < room; i++)
+        to[i] = r->name[(r->pos + i) % n];
+    r->pos += room;
+    out->pos += room;
+    return r->pos < r->cfg->size ? BAKE_OK : BAKE_END;
+}
+
+static int finish(void *reader, struct bake_result *ret)
+{
+    (void)reader;
+    (void)ret;
+    return BAKE_OK;
+}
+
+static void release(void *self) { free(self); }
+
+static const struct bake_source_ops source = {
+    .struct_size = sizeof(source),
+    .open = staged_open,
+    .plan = staged_plan,
+    .reader_open = reader_open,
+    .next = next,
+    .open_entry = open_entry,
+    .read = read_bytes,
+    .finish = finish,
+    .reader_close = release,
+    .close = release,
+};
+
+static const struct bake_plugin staged = {
+    BAKE_PLUGIN_HEAD,      .name = "staged",
+    .version = "1.0",      .summary = "Components that do as they are told.",
+    .options = options,    .config_size = sizeof(struct staged_cfg),
+    .probe = staged_probe, .source = &source,
+};
+
+BAKE_PLUGIN(staged)

@@ -1,0 +1,1 @@
+printf 'A=\000\n' > .env

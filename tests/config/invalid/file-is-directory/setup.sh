@@ -1,0 +1,2 @@
+rm pipeline.yaml
+mkdir pipeline.yaml

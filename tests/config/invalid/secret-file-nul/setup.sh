@@ -1,0 +1,2 @@
+umask 077
+printf 'a\000b' > pw

@@ -1,0 +1,2 @@
+umask 077
+head -c 70000 /dev/zero > pw

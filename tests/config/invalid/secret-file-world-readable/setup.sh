@@ -1,0 +1,2 @@
+echo x-y-z > pw
+chmod 644 pw

@@ -1,0 +1,1 @@
+printf 'pipeline: test\nsources: \033[1m\n' > pipeline.yaml

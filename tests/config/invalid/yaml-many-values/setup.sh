@@ -1,0 +1,1 @@
+{ echo 'words: ['; yes 'x,' | head -n 120000; echo ']'; } >> pipeline.yaml

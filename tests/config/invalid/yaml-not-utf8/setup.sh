@@ -1,0 +1,2 @@
+# an ISO 8859-1 file
+printf 'pipeline: n\344chtlich\n' > pipeline.yaml

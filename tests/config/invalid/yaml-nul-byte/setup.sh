@@ -1,0 +1,1 @@
+printf 'pipeline: te\000st\n' > pipeline.yaml

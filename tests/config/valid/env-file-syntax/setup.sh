@@ -1,0 +1,2 @@
+mkdir config
+chmod 640 settings.env

@@ -1,0 +1,1 @@
+bake_fuzz_target(yaml DEPENDS bake_config)

@@ -1,0 +1,83 @@
+#!/usr/bin/python3
+"""clang-tidy over every .c file of the product, by the build's compile_commands.json. A file that
+was clean is not looked at again until it, a header it includes, .clang-tidy or its flags change:
+BUILD_DIR/tidy holds one empty file for each clean state. Usage: tidy.py BUILD_DIR"""
+import concurrent.futures
+import hashlib
+import json
+import os
+import shutil
+import shlex
+import subprocess
+import sys
+
+import house
+
+CHECKED = ("engine/", "common/", "plugins/", "examples/")
+
+
+def tool():
+    found = shutil.which("clang-tidy-14") or shutil.which("clang-tidy")
+    if not found:
+        print("clang-tidy is not installed")
+        sys.exit(77)
+    return found
+
+
+def commands(build):
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as f:
+        for entry in json.load(f):
+            name = os.path.relpath(entry["file"], house.TOP)
+            if name.startswith(CHECKED) and name.endswith(".c"):
+                yield name, entry
+
+
+def state_of(entry, version):
+    """A digest of all that clang-tidy would see: the text after the preprocessor knows the headers,
+    the text before it the comments (NOLINT). None if the preprocessor fails."""
+    words = shlex.split(entry["command"])
+    flags = [w for i, w in enumerate(words)
+             if w.startswith(("-D", "-I", "-isystem", "-std", "-f")) or words[i - 1] == "-isystem"]
+    expanded = subprocess.run([words[0], *flags, "-E", "-P", entry["file"]], check=False,
+                              cwd=entry["directory"], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL)
+    if expanded.returncode != 0:
+        return None
+    digest = hashlib.sha256(version + expanded.stdout + "\0".join(flags).encode())
+    digest.update(house.read(".clang-tidy").encode())
+    digest.update(house.read(os.path.relpath(entry["file"], house.TOP)).encode())
+    return digest.hexdigest()
+
+
+def look_at(clang_tidy, build, cache, version, name, entry):
+    """What clang-tidy says of one file; "" if nothing."""
+    state = state_of(entry, version)
+    if state is None:
+        return f"{name}: does not get through the preprocessor"
+    mark = os.path.join(cache, state)
+    if os.path.exists(mark):
+        return ""
+    done = subprocess.run([clang_tidy, "--quiet", "-p", build, os.path.join(house.TOP, name)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    said = done.stdout.strip()
+    if done.returncode == 0 and not said:
+        with open(mark, "w", encoding="utf-8"):
+            return ""
+    return said or done.stderr.strip() or f"{name}: clang-tidy exited with {done.returncode}"
+
+
+def check(build):
+    clang_tidy, cache = tool(), os.path.join(build, "tidy")
+    os.makedirs(cache, exist_ok=True)
+    version = subprocess.run([clang_tidy, "--version"], check=True, stdout=subprocess.PIPE).stdout
+    todo = dict(commands(build))
+    if not todo:
+        return [f"'{build}/compile_commands.json' names no file of the product"]
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        said = pool.map(lambda item: look_at(clang_tidy, build, cache, version, *item),
+                        sorted(todo.items()))
+        return [text.replace(house.TOP + "/", "") for text in said if text]
+
+
+if __name__ == "__main__":
+    house.finish("tidy", check(os.path.abspath(sys.argv[1])))

@@ -1,0 +1,10 @@
+bake_unit_test(diag DEPENDS bake_config)
+bake_unit_test(env DEPENDS bake_config)
+bake_unit_test(yaml DEPENDS bake_config)
+bake_unit_test(yaml_fill DEPENDS bake_config)
+bake_unit_test(options DEPENDS bake_config)
+bake_unit_test(crontime DEPENDS bake_config)
+bake_unit_test(pipeline DEPENDS bake_config)
+add_dependencies(test_pipeline source-files source-sampler transform-zstd transform-seal sink-local)
+set_tests_properties(unit.pipeline PROPERTIES ENVIRONMENT
+  BAKENGINE_PLUGIN_PATH=${BAKE_BUILD_PLUGINS}:${PROJECT_BINARY_DIR}/tests/config-plugins)
