@@ -33,6 +33,9 @@ function(bake_flags target)
       -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
     target_link_options(${target} PRIVATE -Wl,-z,relro,-z,now,-z,noexecstack)
   endif()
+  if(BAKE_FUZZ) # so that the fuzzers see which code an input reaches
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
   if(BAKE_SANITIZE)
     target_compile_options(${target} PRIVATE
       -fsanitize=${BAKE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -64,7 +64,8 @@ static bool takes(const struct bk_verb *verb, const char *name)
     return listed(everywhere, name) || (verb && listed(verb->flags, name));
 }
 
-static int no_such_flag(const struct bk_verb *verb, const char *name, struct bk_err *err)
+/* word: with the dashes it was typed with */
+static int no_such_flag(const struct bk_verb *verb, const char *word, struct bk_err *err)
 {
     const char *valid[BK_LEN(flags) + 1];
     const char *like;
@@ -74,8 +75,8 @@ static int no_such_flag(const struct bk_verb *verb, const char *name, struct bk_
         if (takes(verb, flags[i].name))
             valid[n++] = flags[i].name;
     valid[n] = NULL;
-    like = bk_suggest(name, valid);
-    bk_fail(err, BK_E_USAGE, "unknown option '--%s' for '%s'%s%s%s", name,
+    like = bk_suggest(word + strspn(word, "-"), valid);
+    bk_fail(err, BK_E_USAGE, "unknown option '%s' for '%s'%s%s%s", word,
             verb ? verb->name : "bakengine", like ? "; did you mean '--" : "", like ? like : "",
             like ? "'?" : "");
     bk_hint(err, "'bakengine %s%s--help' lists the options", verb ? verb->name : "",
@@ -107,11 +108,12 @@ static int set_flag(const struct bk_flag *f, const char *value, struct bk_args *
 static int parse_flag(int argc, char *const *argv, int *i, const struct bk_verb *verb,
                       struct bk_args *args, struct bk_err *err)
 {
-    const char *word = argv[*i] + 2, *equals = strchr(word, '=');
-    char *name BK_FREE = strndup(word, equals ? (size_t)(equals - word) : strlen(word));
+    const char *equals = strchr(argv[*i], '='), *name;
+    char *option BK_FREE = strndup(argv[*i], strcspn(argv[*i], "="));
 
-    if (!name)
+    if (!option)
         return bk_nomem(err);
+    name = option + 2;
     for (size_t k = 0; k < BK_LEN(flags); k++) {
         const struct bk_flag *f = &flags[k];
         const char *value = equals ? equals + 1 : NULL;
@@ -127,7 +129,7 @@ static int parse_flag(int argc, char *const *argv, int *i, const struct bk_verb 
         }
         return set_flag(f, value, args, err);
     }
-    return no_such_flag(verb, name, err);
+    return no_such_flag(verb, option, err);
 }
 
 static const struct bk_verb *find_verb(const char *name)
@@ -175,7 +177,7 @@ static int parse_front(const char *word, struct bk_args *args, bool *ret_version
     else if (bk_streq(word, "--help") || bk_streq(word, "-h") || bk_streq(word, "help"))
         args->help = true;
     else if (word[0] == '-')
-        return no_such_flag(NULL, word + strspn(word, "-"), err);
+        return no_such_flag(NULL, word, err);
     else
         return no_such_verb(word, err);
     return BAKE_OK;
@@ -206,7 +208,7 @@ int bk_args_parse(int argc, char *const *argv, struct bk_args *args,
         else if (!only_positional && bk_starts(argv[i], "--"))
             rc = parse_flag(argc, argv, &i, verb, args, err);
         else if (!only_positional && argv[i][0] == '-' && argv[i][1])
-            rc = no_such_flag(verb, argv[i] + 1, err);
+            rc = no_such_flag(verb, argv[i], err);
         else if (args->n_pos < BK_MAX_POSITIONAL)
             args->pos[args->n_pos++] = argv[i];
         else

@@ -34,6 +34,7 @@ struct bk_verb {
     const char *usage;   /* "PIPELINE [BACKUP]" */
     const char *summary; /* one line */
     size_t min_pos, max_pos;
+    bool events;              /* --json: lines of events that end in a summary; else one document */
     const char *const *flags; /* names; NULL-ended; json, quiet, verbose and help always count */
     int (*run)(struct bk_cli *cli, struct bk_err *err);
 };

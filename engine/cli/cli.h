@@ -9,7 +9,10 @@ struct bk_cli {
     struct bk_args args;
     const struct bk_verb *verb;
     struct bk_cancel *cancel; /* fired by SIGINT and SIGTERM */
+    struct bk_signals *signals;
     struct bk_reporter reporter;
+    bool summed_up; /* the summary is out and said exit_code */
+    int exit_code;
 };
 
 /* verb_*.c; each is a verb's `run`. */

@@ -21,43 +21,55 @@ static const char *const schedule_flags[] = {"cron", "install", "remove", "outpu
 static const char *const init_flags[] = {"force", NULL};
 
 const struct bk_verb bk_verbs[] = {
-    {"run", "PIPELINE", "back up what the pipeline says", 1, 1, run_flags, bk_verb_run},
+    {"run", "PIPELINE", "back up what the pipeline says", 1, 1, true, run_flags, bk_verb_run},
     {"validate", "PIPELINE...", "check pipeline files and name every mistake", 1, BK_MAX_POSITIONAL,
-     probe_flag, bk_verb_validate},
-    {"list", "PIPELINE", "list the backups of a pipeline or store", 1, 1, host_flag, bk_verb_list},
-    {"show", "PIPELINE [BACKUP]", "show what a backup holds and how it was made", 1, 2, read_flags,
-     bk_verb_show},
+     false, probe_flag, bk_verb_validate},
+    {"list", "PIPELINE", "list the backups of a pipeline or store", 1, 1, false, host_flag,
+     bk_verb_list},
+    {"show", "PIPELINE [BACKUP]", "show what a backup holds and how it was made", 1, 2, false,
+     read_flags, bk_verb_show},
     {"ls", "PIPELINE BACKUP [COMPONENT [PATH]]", "list components, or the files of one", 2, 4,
-     read_flags, bk_verb_ls},
+     false, read_flags, bk_verb_ls},
     {"cat", "PIPELINE BACKUP COMPONENT [PATH]",
-     "write one component or file to standard output (a tree without PATH: as tar)", 3, 4,
+     "write one component or file to standard output (a tree without PATH: as tar)", 3, 4, false,
      read_flags, bk_verb_cat},
-    {"restore", "PIPELINE [BACKUP]", "restore a backup, in place or to a directory", 1, 2,
+    {"restore", "PIPELINE [BACKUP]", "restore a backup, in place or to a directory", 1, 2, true,
      restore_flags, bk_verb_restore},
-    {"verify", "PIPELINE [BACKUP]", "prove that backups are there and whole", 1, 2, verify_flags,
-     bk_verb_verify},
-    {"prune", "PIPELINE", "apply retention, then collect garbage", 1, 1, prune_flags,
+    {"verify", "PIPELINE [BACKUP]", "prove that backups are there and whole", 1, 2, true,
+     verify_flags, bk_verb_verify},
+    {"prune", "PIPELINE", "apply retention, then collect garbage", 1, 1, true, prune_flags,
      bk_verb_prune},
     {"schedule", "PIPELINE... --cron", "print, install or remove crontab lines", 1,
-     BK_MAX_POSITIONAL, schedule_flags, bk_verb_schedule},
-    {"plugins", "[NAME]", "list the plugins, or the options of one", 0, 1, NULL, bk_verb_plugins},
-    {"schema", "", "print the JSON Schema of pipeline files", 0, 0, NULL, bk_verb_schema},
-    {"init", "[DIR]", "write a first pipeline and its .env.example", 0, 1, init_flags,
+     BK_MAX_POSITIONAL, false, schedule_flags, bk_verb_schedule},
+    {"plugins", "[NAME]", "list the plugins, or the options of one", 0, 1, false, NULL,
+     bk_verb_plugins},
+    {"schema", "", "print the JSON Schema of pipeline files", 0, 0, false, NULL, bk_verb_schema},
+    {"init", "[DIR]", "write a first pipeline and its .env.example", 0, 1, false, init_flags,
      bk_verb_init},
-    {"doctor", "[PIPELINE]", "look at this installation, and at what a pipeline needs", 0, 1, NULL,
-     bk_verb_doctor},
-    {NULL, NULL, NULL, 0, 0, NULL, NULL},
+    {"doctor", "[PIPELINE]", "look at this installation, and at what a pipeline needs", 0, 1, false,
+     NULL, bk_verb_doctor},
+    {NULL, NULL, NULL, 0, 0, false, NULL, NULL},
 };
+
+/* A verb that could not even begin has sent no summary; whoever reads the lines waits for one. */
+static void sum_up(struct bk_cli *cli, int rc)
+{
+    json_t *e = bk_event("summary");
+
+    bk_json_set_str(e, "verb", cli->verb->name);
+    bk_json_set_str(e, "status", rc < 0 ? "failed" : "ok");
+    bk_json_set_u64(e, "exit_code", (uint64_t)bk_exit_code(rc));
+    bk_event_send(&cli->reporter, e);
+}
 
 static int run_verb(struct bk_cli *cli)
 {
-    struct bk_signals *signals = NULL;
     struct bk_err err = {0};
     bool json = cli->args.json, tty = isatty(STDERR_FILENO);
     int rc = bk_cancel_new(NULL, &cli->cancel, &err), code;
 
     if (rc >= 0)
-        rc = bk_signals_start(cli->cancel, &signals, &err);
+        rc = bk_signals_start(cli->cancel, &cli->signals, &err);
     if (rc >= 0) {
         bk_reporter_init(&cli->reporter, json ? bk_cli_emit_json : bk_cli_emit_text, cli,
                          json                      ? 1000
@@ -65,14 +77,18 @@ static int run_verb(struct bk_cli *cli)
                                                    : 0);
         rc = cli->verb->run(cli, &err);
         bk_log_status(NULL);
-        if (rc >= 0)
-            rc = bk_cli_flush(&err);
+        if (cli->verb->events && json && !cli->summed_up)
+            sum_up(cli, rc);
+        if (rc >= 0 && (rc = bk_cli_flush(&err)) < 0)
+            cli->summed_up = false; /* nobody got it */
         bk_reporter_release(&cli->reporter);
     }
     code = bk_exit_code(rc);
-    if (signals && bk_signals_caught(signals))
-        code = 128 + bk_signals_caught(signals);
-    bk_signals_stop(signals);
+    if (cli->signals && bk_signals_caught(cli->signals))
+        code = 128 + bk_signals_caught(cli->signals);
+    if (cli->summed_up) /* a signal that came later changes nothing any more */
+        code = cli->exit_code;
+    bk_signals_stop(cli->signals);
     /* A pipeline with mistakes has had them printed one by one. */
     if (rc < 0 && (err.text[0] || err.rc != BAKE_E_CONFIG))
         bk_log_err(&err);
@@ -86,20 +102,24 @@ int main(int argc, char **argv)
     struct bk_err err = {0};
     struct rlimit no_core = {0, 0};
     bool version;
-    int rc, code = 0;
+    int rc, code;
 
     (void)setlocale(LC_CTYPE, "C.UTF-8");
     /* Secrets are in memory: no core dumps. */
     (void)setrlimit(RLIMIT_CORE, &no_core);
     rc = bk_args_parse(argc, argv, &cli.args, &cli.verb, &version, &err);
-    if (rc < 0) {
+    if (rc >= 0 && (version || cli.args.help)) {
+        if (version)
+            printf("bakengine %s\n", BAKE_VERSION);
+        else
+            bk_args_help(cli.verb);
+        rc = bk_cli_flush(&err);
+        cli.verb = NULL;
+    }
+    if (rc < 0)
         bk_log_err(&err);
-        code = bk_exit_code(rc);
-    } else if (version) {
-        printf("bakengine %s\n", BAKE_VERSION);
-    } else if (cli.args.help) {
-        bk_args_help(cli.verb);
-    } else {
+    code = bk_exit_code(rc);
+    if (rc >= 0 && cli.verb) {
         bk_log_setup(BK_LOG_TEXT, cli.args.verbose ? BAKE_LOG_DEBUG
                                   : cli.args.quiet ? BAKE_LOG_WARN
                                                    : BAKE_LOG_INFO);

@@ -1,8 +1,10 @@
 /* Standard output: documents, events as lines, events in words. */
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "cli/cli.h"
+#include "cli/signals.h"
 #include "cli/words.h"
 
 #include <errno.h>
@@ -23,18 +25,34 @@ int bk_cli_json(json_t *doc, struct bk_err *err)
 
 int bk_cli_flush(struct bk_err *err)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return BAKE_OK;
-    return bk_fail_errno(err, errno, "cannot write to standard output");
+    if (fflush(stdout) != 0)
+        return bk_fail_errno(err, errno, "cannot write to standard output");
+    if (ferror(stdout)) /* an earlier line: its errno is gone */
+        return bk_fail(err, BAKE_E_IO, "cannot write to standard output: not all of it was taken");
+    return BAKE_OK;
+}
+
+/* Says what the program will really end with: a signal comes before everything else. */
+static json_t *sum_up(struct bk_cli *cli, const json_t *event)
+{
+    json_t *copy = json_copy((json_t *)event); /* only counts references */
+    int caught = bk_signals_caught(cli->signals);
+
+    cli->exit_code = (int)json_integer_value(json_object_get(event, "exit_code"));
+    if (caught) {
+        cli->exit_code = 128 + caught;
+        bk_json_set_u64(copy, "exit_code", (uint64_t)cli->exit_code);
+    }
+    cli->summed_up = true;
+    return copy;
 }
 
 void bk_cli_emit_json(void *arg, const char *type, const json_t *event)
 {
     struct bk_buf text = BK_BUF_INIT;
+    json_t *last BK_JSON = strcmp(type, "summary") == 0 ? sum_up(arg, event) : NULL;
 
-    (void)arg;
-    (void)type;
-    if (bk_json_text(event, 0, &text, NULL) >= 0) {
+    if (bk_json_text(last ? last : event, 0, &text, NULL) >= 0) {
         printf("%s\n", text.data);
         (void)fflush(stdout); /* whoever reads lines wants them now */
     }

@@ -52,22 +52,26 @@ static const char env_text[] =
     "# yourself: chmod 600 .env\n"
     "#BACKUP_DIR=/srv/backups\n";
 
-static int write_new(const char *dir, const char *name, const char *text, bool force,
-                     struct bk_err *err)
+static int check_new(const char *dir, const char *name, struct bk_err *err)
 {
     char *path BK_FREE = bk_path_join(dir, name);
     struct stat st;
-    int rc;
 
     if (!path)
         return bk_nomem(err);
-    if (!force && lstat(path, &st) == 0)
-        return bk_fail(err, BAKE_E_EXISTS,
-                       "'%s' exists and is kept\n"
-                       "HINT: use --force to replace it",
-                       path);
-    rc = bk_write_file(path, text, strlen(text), 0640, err);
-    return rc;
+    if (lstat(path, &st) < 0)
+        return BAKE_OK;
+    return bk_fail(err, BAKE_E_EXISTS,
+                   "'%s' exists and is kept; nothing was written\n"
+                   "HINT: use --force to replace it",
+                   path);
+}
+
+static int write_text(const char *dir, const char *name, const char *text, struct bk_err *err)
+{
+    char *path BK_FREE = bk_path_join(dir, name);
+
+    return path ? bk_write_file(path, text, strlen(text), 0640, err) : bk_nomem(err);
 }
 
 int bk_verb_init(struct bk_cli *cli, struct bk_err *err)
@@ -76,10 +80,14 @@ int bk_verb_init(struct bk_cli *cli, struct bk_err *err)
     char *path BK_FREE = bk_path_join(dir, "pipeline.yaml");
     int rc = path ? bk_mkdir_p(dir, 0750, err) : bk_nomem(err);
 
+    if (rc >= 0 && !cli->args.force)
+        rc = check_new(dir, "pipeline.yaml", err);
+    if (rc >= 0 && !cli->args.force)
+        rc = check_new(dir, ".env.example", err);
     if (rc >= 0)
-        rc = write_new(dir, "pipeline.yaml", pipeline_text, cli->args.force, err);
+        rc = write_text(dir, "pipeline.yaml", pipeline_text, err);
     if (rc >= 0)
-        rc = write_new(dir, ".env.example", env_text, cli->args.force, err);
+        rc = write_text(dir, ".env.example", env_text, err);
     if (rc < 0)
         return rc;
     if (cli->args.json) {

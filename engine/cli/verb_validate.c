@@ -70,6 +70,8 @@ static int validate_file(struct bk_cli *cli, struct bk_registry *reg, const char
     if (rc < 0)
         return rc;
     rc = bk_pipeline_load(reg, file, BK_LOAD_ALL, diags, &p, err);
+    if (rc < 0 && err->text[0] && found->list) /* not a mistake in it: it cannot even be read */
+        add_found(found, file, (struct bk_pos){0, 0}, true, err->text);
     if (found->list)
         bk_diags_each(diags, add_found, found);
     else

@@ -180,6 +180,8 @@ static void summary(const json_t *e)
     char time[24];
 
     bk_format_duration(time, sizeof(time), ms(e, "duration"));
+    if (json_is_true(json_object_get(e, "dry_run")) && !bk_streq(str(e, "verb"), "prune"))
+        return; /* the plan has said everything */
     if (bk_streq(str(e, "verb"), "run"))
         run_summary(e, time);
     else if (bk_streq(str(e, "verb"), "restore"))

@@ -169,17 +169,19 @@ static void check_order(struct bk_load *l, const struct bk_part *parts, size_t n
 static int show_part(const struct bk_part_kind *kind, const struct bk_part *part, json_t *list)
 {
     json_t *json = json_object();
-    if (json && kind->kind != BK_TRANSFORM)
-        (void)json_object_set_new(json, "name", json_string(part->name));
-    if (json && part->plugin)
-        (void)json_object_set_new(json, "plugin", json_string(part->plugin->desc.name));
-    if (json && part->optional)
-        (void)json_object_set_new(json, "optional", json_true());
-    if (json && part->shown && json_object_update(json, part->shown) < 0) {
-        json_decref(json);
-        return -1;
-    }
-    return json_array_append_new(list, json);
+    bool ok = json != NULL;
+    if (ok && kind->kind != BK_TRANSFORM && part->name) /* NULL after a mistake */
+        ok = json_object_set_new(json, "name", json_string(part->name)) == 0;
+    if (ok && part->plugin)
+        ok = json_object_set_new(json, "plugin", json_string(part->plugin->desc.name)) == 0;
+    if (ok && part->optional)
+        ok = json_object_set_new(json, "optional", json_true()) == 0;
+    if (ok && part->shown)
+        ok = json_object_update(json, part->shown) == 0;
+    if (ok)
+        return json_array_append_new(list, json);
+    json_decref(json);
+    return -1;
 }
 
 static int show_parts(struct bk_load *l, const struct bk_part_kind *kind,

@@ -111,6 +111,10 @@ static int run_link(struct bk_chain *c, size_t i, const void *data, size_t n, in
         int rc = l->ops->process(l->self, &in, &out, op);
         int next;
 
+        /* What came out before a failure is handed on: a restore wants all that can be had. */
+        if (rc < 0 && out.pos > 0 &&
+            (next = run_link(c, i + 1, l->buffer, out.pos, BAKE_CONTINUE, err)) < 0)
+            return next;
         if (rc < 0)
             return bk_ctx_fail(&l->ctx, rc, err);
         idle = in.pos == before && out.pos == 0 && rc != BAKE_END ? idle + 1 : 0;

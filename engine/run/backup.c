@@ -184,8 +184,16 @@ static int check_sinks(struct run *r, struct bk_err *err)
     return BAKE_OK;
 }
 
+/* "2 components failed, 1 source failed" */
+static void add_count(struct bk_buf *out, size_t n, const char *of, const char *what)
+{
+    if (n > 0)
+        bk_buf_printf(out, "%s%zu %s%s %s", out->len ? ", " : "", n, of, n == 1 ? "" : "s", what);
+}
+
 static int check_components(struct run *r, struct bk_err *err)
 {
+    struct bk_buf what BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
     size_t failed = 0, partial = 0;
 
     for (size_t i = 0; i < r->manifest->n_comps; i++) {
@@ -194,10 +202,11 @@ static int check_components(struct run *r, struct bk_err *err)
     }
     if (failed + r->plan.n_failed + partial == 0)
         return BAKE_OK;
-    return bk_fail(err, BK_E_PARTIAL,
-                   "backup '%s' is partial: %zu of %zu components failed, %zu are not whole, "
-                   "%zu sources failed",
-                   r->manifest->id, failed, r->manifest->n_comps, partial, r->plan.n_failed);
+    add_count(&what, failed, "component", "failed");
+    add_count(&what, partial, "component", "not whole");
+    add_count(&what, r->plan.n_failed, "source", "failed");
+    return bk_fail(err, BK_E_PARTIAL, "backup '%s' is partial: %s; each is named above",
+                   r->manifest->id, what.data ? what.data : "");
 }
 
 /* What the good backup before had and this one has not. */
@@ -351,6 +360,7 @@ static void summary(struct run *r, int rc, uint64_t start_ms)
 
     bk_manifest_totals(m, &in, &stored, &entries, &warnings);
     bk_json_set_str(e, "verb", "run");
+    bk_json_set_bool(e, "dry_run", r->opts->dry_run);
     bk_json_set_str(e, "status", rc >= 0 ? "ok" : r->committed ? "partial" : "failed");
     bk_json_set_str(e, "id", r->committed ? m->id : NULL);
     bk_json_set_str(e, "type", r->committed ? m->type : NULL);
@@ -406,8 +416,7 @@ int bk_run(struct bk_session *s, const struct bk_run_opts *opts, struct bk_err *
         return bk_nomem(err);
     rc = open_and_run(&r, err);
     bk_plan_release(&r.plan);
-    if (!opts->dry_run)
-        summary(&r, rc, start_ms);
+    summary(&r, rc, start_ms);
     bk_manifest_free(r.manifest);
     return rc;
 }

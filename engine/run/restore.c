@@ -206,6 +206,7 @@ static void summary(struct restore *r, int rc, uint64_t start_ms)
         failed += r->results[i].failed + (r->results[i].fatal ? 1 : 0);
     }
     bk_json_set_str(e, "verb", "restore");
+    bk_json_set_bool(e, "dry_run", r->opts->dry_run);
     bk_json_set_str(e, "status", rc >= 0 ? "ok" : rc == BK_E_PARTIAL ? "partial" : "failed");
     bk_json_set_str(e, "id", r->manifest ? r->manifest->id : NULL);
     bk_json_set_str(e, "target", r->opts->target);
@@ -241,8 +242,7 @@ int bk_restore(struct bk_session *s, const struct bk_restore_opts *opts, struct 
     uint64_t start_ms = bk_monotonic_ms();
     int rc = find_and_restore(&r, &catalog, err);
 
-    if (!opts->dry_run)
-        summary(&r, rc, start_ms);
+    summary(&r, rc, start_ms);
     free(r.chosen);
     free(r.results);
     bk_catalog_free(catalog);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "config/env.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -26,7 +27,8 @@ static int load_file(struct bk_session *s, const char *target, unsigned flags, s
     rc = bk_pipeline_load(s->registry, target, flags, diags, &s->pipeline, err);
     bk_diags_print(diags);
     bk_diags_free(diags);
-    return rc;
+    /* Libraries and children read AWS_*, PG* and their like from the environment itself. */
+    return rc < 0 ? rc : bk_env_export(s->pipeline->env, err);
 }
 
 static int open_address(struct bk_session *s, const char *target, struct bk_err *err)

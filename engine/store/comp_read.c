@@ -126,7 +126,12 @@ static int match_listing(struct bk_compr *r, struct bk_err *err)
     r->want[0] = '\0';
     if (rc < 0)
         return or_damage(r, r->list, rc, err);
-    if (rc == BAKE_END || !bk_streq(line.path, r->entry.path))
+    if (rc == BAKE_END) { /* a listing that ends early may be a damaged object's */
+        rc = bk_fail(err, BAKE_E_CORRUPT,
+                     "component '%s': the tar holds more than the listing names", r->comp->name);
+        return or_damage(r, r->list, rc, err);
+    }
+    if (!bk_streq(line.path, r->entry.path))
         return bk_fail(err, BAKE_E_CORRUPT, "component '%s': the listing and the tar disagree",
                        r->comp->name);
     memcpy(r->want, sha, strlen(sha) + 1);

@@ -102,7 +102,7 @@ int bk_compw_open(struct bk_store *store, const char *id, struct bk_cancel *pare
         if (err && first.rc)
             *err = first;
         bk_compw_free(w);
-        return rc;
+        return first.rc < 0 ? first.rc : rc;
     }
     *ret = w;
     return BAKE_OK;
@@ -190,8 +190,12 @@ int bk_compw_finish(struct bk_compw *w, struct bk_mcomp *ret, struct bk_err *err
     int rc = w->tar ? bk_tarw_finish(w->tar, err) : BAKE_OK;
 
     if (rc < 0) {
-        bk_compw_abort(w, err, err);
-        return rc;
+        struct bk_err first = {0};
+
+        bk_compw_abort(w, err, &first); /* a stage's reason rather than "cancelled" */
+        if (err && first.rc)
+            *err = first;
+        return first.rc < 0 ? first.rc : rc;
     }
     bk_objw_end(w->data);
     if (w->list)

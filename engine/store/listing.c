@@ -53,10 +53,13 @@ static void add_metadata(struct bk_buf *out, const struct bake_entry *e)
         add_escaped(out, e->group);
     }
     if (e->valid & BAKE_HAS_MTIME) {
-        int64_t ns = ((e->mtime_ns % NS) + NS) % NS;
+        int64_t seconds = e->mtime_ns / NS, ns = e->mtime_ns % NS;
 
-        bk_buf_printf(out, " time=%lld.%09lld", (long long)((e->mtime_ns - ns) / NS),
-                      (long long)ns);
+        if (ns < 0) { /* the part behind the point counts upwards, also before the epoch */
+            seconds--;
+            ns += NS;
+        }
+        bk_buf_printf(out, " time=%lld.%09lld", (long long)seconds, (long long)ns);
     }
 }
 
@@ -163,7 +166,7 @@ static bool unescape(char *s)
             *to++ = *s++;
             continue;
         }
-        if (!is_octal(s[1]) || !is_octal(s[2]) || !is_octal(s[3]))
+        if (!is_octal(s[1]) || s[1] > '3' || !is_octal(s[2]) || !is_octal(s[3]))
             return false;
         *to = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
         if (!*to++)
@@ -180,16 +183,23 @@ static bool set_time(struct bake_entry *e, char *value)
     int64_t seconds, ns = 0;
 
     if (dot) {
+        size_t n = strlen(dot + 1), zeros = strspn(dot + 1, "0");
+
         *dot++ = '\0';
-        if (strlen(dot) != 9 || !bk_parse_i64(dot + strspn(dot, "0"), &ns)) {
-            if (strspn(dot, "0") != strlen(dot))
-                return false;
-        }
+        if (strspn(dot, "0123456789") != n)
+            return false;
+        if (zeros < n && (n != 9 || !bk_parse_i64(dot + zeros, &ns)))
+            return false;
     }
-    if (!bk_parse_i64(value, &seconds) || seconds > INT64_MAX / NS - 1 ||
-        seconds < INT64_MIN / NS + 1)
+    if (!bk_parse_i64(value, &seconds))
         return false;
-    e->mtime_ns = seconds * NS + ns;
+    if (seconds < 0) { /* so that the earliest times do not overflow on the way */
+        seconds++;
+        ns -= NS;
+    }
+    if (__builtin_mul_overflow(seconds, (int64_t)NS, &seconds) ||
+        __builtin_add_overflow(seconds, ns, &e->mtime_ns))
+        return false;
     e->valid |= BAKE_HAS_MTIME;
     return true;
 }
@@ -197,11 +207,12 @@ static bool set_time(struct bake_entry *e, char *value)
 static bool set_octal(uint32_t *ret, const char *value)
 {
     uint32_t mode = 0;
+    bool any = *value;
 
-    for (; is_octal(*value) && mode < (1u << 15); value++)
+    for (; is_octal(*value) && mode < 01000; value++)
         mode = mode << 3 | (uint32_t)(*value - '0');
     *ret = mode;
-    return *value == '\0';
+    return any && *value == '\0';
 }
 
 static bool set_type(struct bake_entry *e, const char *value)
@@ -309,7 +320,7 @@ int bk_listr_next(struct bk_listr *r, struct bake_entry *ret, const char **ret_s
         memset(ret, 0, sizeof(*ret));
         ret->struct_size = sizeof(*ret);
         *ret_sha256 = "";
-        if (!parse_line(r->line.data, ret, ret_sha256))
+        if (memchr(r->line.data, '\0', r->line.len) || !parse_line(r->line.data, ret, ret_sha256))
             return bk_fail(err, BAKE_E_CORRUPT, "line %llu of the listing is damaged",
                            (unsigned long long)r->number);
         return BAKE_OK;

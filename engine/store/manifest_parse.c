@@ -34,6 +34,16 @@ static int copy_opt_str(const struct ctx *x, const json_t *j, const char *key, c
     return *ret ? BAKE_OK : bk_nomem(x->err);
 }
 
+static int get_array(const struct ctx *x, const json_t *j, const char *key, const json_t **ret)
+{
+    int rc = bk_json_array(j, x->what, key, ret, x->err);
+
+    /* That one lends objects too, which would read as empty arrays. */
+    if (rc >= 0 && !json_is_array(*ret))
+        rc = bk_fail(x->err, BAKE_E_CORRUPT, "%s: '%s' is not an array", x->what, key);
+    return rc;
+}
+
 static int get_sha256(const struct ctx *x, const json_t *j, char ret[BK_SHA256_HEX])
 {
     unsigned char raw[BK_SHA256_LEN];
@@ -48,6 +58,15 @@ static int get_sha256(const struct ctx *x, const json_t *j, char ret[BK_SHA256_H
     return BAKE_OK;
 }
 
+/* What the sinks are promised of names. */
+static bool is_printable(const char *name)
+{
+    for (const unsigned char *p = (const unsigned char *)name; *p; p++)
+        if (*p < 0x20 || *p >= 0x7f)
+            return false;
+    return true;
+}
+
 static int parse_object(const struct ctx *x, const json_t *j, struct bk_object *o)
 {
     int rc;
@@ -57,7 +76,7 @@ static int parse_object(const struct ctx *x, const json_t *j, struct bk_object *
         (rc = bk_json_u64(j, x->what, "size", &o->size, x->err)) < 0 ||
         (rc = get_sha256(x, j, o->sha256)) < 0)
         return rc;
-    if (!bk_path_inside(o->name) || strlen(o->name) > 2000)
+    if (!bk_path_inside(o->name) || strlen(o->name) > 2000 || !is_printable(o->name))
         return bk_fail(x->err, BAKE_E_CORRUPT, "%s: '%s' is not a name within the backup", x->what,
                        o->name);
     return BAKE_OK;
@@ -66,7 +85,7 @@ static int parse_object(const struct ctx *x, const json_t *j, struct bk_object *
 static int parse_objects(const struct ctx *x, const json_t *j, struct bk_mcomp *c)
 {
     const json_t *a;
-    int rc = bk_json_array(j, x->what, "objects", &a, x->err);
+    int rc = get_array(x, j, "objects", &a);
 
     if (rc < 0)
         return rc;
@@ -85,7 +104,7 @@ static int parse_objects(const struct ctx *x, const json_t *j, struct bk_mcomp *
 static int parse_strings(const struct ctx *x, const json_t *j, const char *key, struct bk_strv *v)
 {
     const json_t *a;
-    int rc = bk_json_array(j, x->what, key, &a, x->err);
+    int rc = get_array(x, j, key, &a);
 
     for (size_t i = 0; rc >= 0 && i < json_array_size(a); i++) {
         const char *s = json_string_value(json_array_get(a, i));
@@ -143,7 +162,7 @@ static int parse_numbers(const struct ctx *x, const json_t *j, struct bk_mcomp *
         (rc = bk_json_opt_u64(j, x->what, "warnings", &c->warnings, x->err)) < 0)
         return rc;
     if (seconds > 0 && seconds < 1e9)
-        c->duration_ms = (uint64_t)(seconds * 1000.0);
+        c->duration_ms = (uint64_t)(seconds * 1000.0 + 0.5);
     return bk_json_opt_u64(j, x->what, "missing", &c->missing, x->err);
 }
 
@@ -176,10 +195,34 @@ static int parse_comp(const struct ctx *x, const json_t *j, struct bk_mcomp *c)
     return get_sha256(x, j, c->sha256);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const struct bk_mcomp *const *)a)->name,
+                  (*(const struct bk_mcomp *const *)b)->name);
+}
+
+static int check_twice(const struct ctx *x, const struct bk_manifest *m)
+{
+    const struct bk_mcomp **sorted = calloc(m->n_comps + 1, sizeof(*sorted));
+    int rc = BAKE_OK;
+
+    if (!sorted)
+        return bk_nomem(x->err);
+    for (size_t i = 0; i < m->n_comps; i++)
+        sorted[i] = &m->comps[i];
+    qsort(sorted, m->n_comps, sizeof(*sorted), by_name);
+    for (size_t i = 1; i < m->n_comps && rc >= 0; i++)
+        if (bk_streq(sorted[i - 1]->name, sorted[i]->name))
+            rc = bk_fail(x->err, BAKE_E_CORRUPT, "%s: component '%s' stands there twice", x->what,
+                         sorted[i]->name);
+    free(sorted);
+    return rc;
+}
+
 static int parse_comps(const struct ctx *x, const json_t *j, struct bk_manifest *m)
 {
     const json_t *a;
-    int rc = bk_json_array(j, x->what, "components", &a, x->err);
+    int rc = get_array(x, j, "components", &a);
 
     if (rc < 0)
         return rc;
@@ -191,12 +234,8 @@ static int parse_comps(const struct ctx *x, const json_t *j, struct bk_manifest 
         rc = parse_comp(x, json_array_get(a, i), &m->comps[i]);
         if (rc < 0)
             return rc;
-        for (size_t k = 0; k < i; k++)
-            if (bk_streq(m->comps[k].name, m->comps[i].name))
-                return bk_fail(x->err, BAKE_E_CORRUPT, "%s: component '%s' stands there twice",
-                               x->what, m->comps[i].name);
     }
-    return BAKE_OK;
+    return check_twice(x, m);
 }
 
 static int parse_head(const struct ctx *x, const json_t *j, const char *id, struct bk_manifest *m)

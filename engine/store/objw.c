@@ -45,6 +45,7 @@ static int give_up(struct bk_objw *w, size_t i, int rc, struct bk_err *err)
 static int begin_puts(struct bk_objw *w, struct bk_err *err)
 {
     struct bk_store *s = w->store;
+    bool any = false;
 
     for (size_t i = 0; i < s->n_sinks; i++) {
         int rc;
@@ -54,10 +55,12 @@ static int begin_puts(struct bk_objw *w, struct bk_err *err)
         bk_sink_ctx(&s->sinks[i], bk_flow_cancel(w->flow), &w->puts[i].ctx);
         rc = s->sinks[i].ops->put_begin(s->sinks[i].self, &w->puts[i].ctx.base, w->name, 0,
                                         BAKE_PUT_IF_ABSENT, &w->puts[i].handle);
+        any |= rc >= 0;
         if (rc < 0 && (rc = give_up(w, i, rc, err)) < 0)
             return rc;
     }
-    return BAKE_OK;
+    /* Every sink had failed before: an object that is put nowhere is no success. */
+    return any ? BAKE_OK : bk_store_none_usable(s, err);
 }
 
 static int to_sinks(void *arg, const void *data, size_t n, struct bk_err *err)
@@ -74,6 +77,9 @@ static int to_sinks(void *arg, const void *data, size_t n, struct bk_err *err)
         if (!w->puts[i].handle)
             continue;
         rc = ops->put_write(w->puts[i].handle, &in);
+        if (rc >= 0 && in.pos != n)
+            rc = bake_fail(&w->puts[i].ctx.base, BAKE_E_INTERNAL,
+                           "took only a part of '%s': a bug in the plugin", w->name);
         if (rc < 0) {
             ops->put_abort(w->puts[i].handle);
             rc = give_up(w, i, rc, err);

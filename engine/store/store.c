@@ -102,8 +102,8 @@ static int make_info(struct bk_store *s, struct bk_sink *sink, struct bk_err *er
                   : bk_sink_put(sink, BK_INFO_NAME, text.data, text.len, BAKE_PUT_IF_ABSENT, err);
 }
 
-static int open_info(struct bk_store *s, struct bk_sink *sink, enum bk_store_mode mode,
-                     struct bk_err *err)
+/* BK_E_NOSTORE: an empty place. */
+static int open_info(struct bk_store *s, struct bk_sink *sink, struct bk_err *err)
 {
     struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
     int rc = bk_sink_get(sink, BK_INFO_NAME, INFO_LIMIT, &text, err);
@@ -112,61 +112,106 @@ static int open_info(struct bk_store *s, struct bk_sink *sink, enum bk_store_mod
         return read_info(s, sink, &text, err);
     if (rc != BAKE_E_NOTFOUND || (rc = check_empty(sink, err)) < 0)
         return rc;
-    if (mode == BK_STORE_READ)
-        return bk_fail(err, BK_E_NOSTORE, "%s: there is no store\nHINT: 'bakengine run' makes one",
-                       sink->label);
-    rc = make_info(s, sink, err);
+    return bk_fail(err, BK_E_NOSTORE, "%s: there is no store\nHINT: 'bakengine run' makes one",
+                   sink->label);
+}
+
+static int create(struct bk_store *s, struct bk_sink *sink, struct bk_err *err)
+{
+    struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    bool fresh = !s->id[0];
+    int rc = make_info(s, sink, err);
+
+    if (rc >= 0)
+        return rc;
+    if (fresh) /* an id that no sink took is nobody's */
+        s->id[0] = '\0';
     if (rc != BAKE_E_EXISTS)
         return rc;
     /* Another host made it in this very moment: theirs it is. */
-    s->id[0] = '\0';
     rc = bk_sink_get(sink, BK_INFO_NAME, INFO_LIMIT, &text, err);
     return rc < 0 ? rc : read_info(s, sink, &text, err);
-}
-
-static int open_sink(struct bk_store *s, const struct bk_part *part, enum bk_store_mode mode,
-                     struct bk_err *err)
-{
-    struct bk_sink *sink = &s->sinks[s->n_sinks++];
-    int rc = bk_sink_open(part, s->cancel, sink, err);
-
-    return rc < 0 ? rc : open_info(s, sink, mode, err);
 }
 
 /* A disagreement between pipeline and store must stop everything; a sink that is down need not. */
 static bool is_fatal(int rc) { return rc == BAKE_E_CONFIG || rc == BAKE_E_CANCELLED; }
 
-static int open_sinks(struct bk_store *s, enum bk_store_mode mode, const char *from,
-                      struct bk_err *err)
+/* One step with a sink: its failure is kept with it, and returned only where it is fatal. */
+static int settle(struct bk_store *s, size_t i, int rc, const struct bk_err *why,
+                  struct bk_err *err)
+{
+    if (rc >= 0)
+        return BAKE_OK;
+    bk_store_sink_failed(s, i, why);
+    if (is_fatal(rc) && err)
+        *err = *why;
+    return is_fatal(rc) ? rc : BAKE_OK;
+}
+
+static int open_all(struct bk_store *s, const char *from, struct bk_err *err)
 {
     const struct bk_pipeline *p = s->pipeline;
-    struct bk_err first = {0};
 
     for (size_t i = 0; i < p->n_sinks; i++) {
         struct bk_err why = {0};
+        struct bk_sink *sink = &s->sinks[s->n_sinks];
         int rc;
 
         if (from && !bk_streq(from, p->sinks[i].name))
             continue;
-        rc = open_sink(s, &p->sinks[i], mode, &why);
-        if (rc < 0) {
-            if (is_fatal(rc)) {
-                if (err)
-                    *err = why;
-                return rc;
-            }
-            if (first.rc == 0)
-                first = why;
-            bk_store_sink_failed(s, s->n_sinks - 1, &why);
-        }
+        rc = bk_sink_open(&p->sinks[i], s->cancel, sink, &why);
+        s->n_sinks++;
+        if (rc >= 0)
+            rc = open_info(s, sink, &why);
+        if ((rc = settle(s, s->n_sinks - 1, rc, &why, err)) < 0)
+            return rc;
     }
-    if (s->n_sinks == 0)
+    return BAKE_OK;
+}
+
+/* Only once all sinks were looked at: an empty one becomes a mirror of the store that there is,
+ * wherever it stands in the list. */
+static int create_missing(struct bk_store *s, struct bk_err *err)
+{
+    for (size_t i = 0; i < s->n_sinks; i++) {
+        struct bk_err why = {0};
+        int rc;
+
+        if (s->failed[i].rc != BK_E_NOSTORE)
+            continue;
+        bk_err_clear(&s->failed[i]);
+        rc = create(s, &s->sinks[i], &why);
+        if ((rc = settle(s, i, rc, &why, err)) < 0)
+            return rc;
+    }
+    return BAKE_OK;
+}
+
+int bk_store_none_usable(struct bk_store *s, struct bk_err *err)
+{
+    int rc;
+
+    pthread_mutex_lock(&s->lock);
+    rc = s->n_sinks > 0 ? s->failed[0].rc : 0;
+    if (rc < 0 && err)
+        *err = s->failed[0];
+    pthread_mutex_unlock(&s->lock);
+    return rc < 0 ? rc : bk_fail(err, BAKE_E_INTERNAL, "the store was opened without its sinks");
+}
+
+static int open_sinks(struct bk_store *s, enum bk_store_mode mode, const char *from,
+                      struct bk_err *err)
+{
+    int rc = open_all(s, from, err);
+
+    if (rc >= 0 && s->n_sinks == 0)
         return bk_fail(err, BK_E_USAGE, "'%s' is not the name of a sink of this pipeline", from);
-    if (bk_store_sinks_ok(s) == 0) {
-        if (err)
-            *err = first;
-        return first.rc;
-    }
+    if (rc >= 0 && mode == BK_STORE_WRITE)
+        rc = create_missing(s, err);
+    if (rc >= 0 && bk_store_sinks_ok(s) == 0)
+        rc = bk_store_none_usable(s, err);
+    if (rc < 0)
+        return rc;
     for (size_t i = 0; i < s->n_sinks; i++)
         if (s->failed[i].rc)
             bk_log(BAKE_LOG_WARN, "%s", s->failed[i].text);
@@ -290,6 +335,8 @@ int bk_store_put(struct bk_store *s, const char *name, const void *data, size_t 
     }
     if (bk_store_sinks_ok(s) > 0)
         return BAKE_OK;
+    if (last.rc == 0) /* all had failed before: nothing was put, so this is no success */
+        return bk_store_none_usable(s, err);
     if (err)
         *err = last;
     return last.rc;
@@ -300,13 +347,17 @@ int bk_store_remove(struct bk_store *s, const char *name, struct bk_err *err)
     int worst = BAKE_OK;
 
     for (size_t i = 0; i < s->n_sinks; i++) {
+        struct bk_err why = {0};
         int rc;
 
         if (!bk_store_sink_ok(s, i))
             continue;
-        rc = bk_sink_remove(&s->sinks[i], name, err);
-        if (rc < 0 && rc != BAKE_E_NOTFOUND)
-            worst = rc;
+        rc = bk_sink_remove(&s->sinks[i], name, &why);
+        if (rc >= 0 || rc == BAKE_E_NOTFOUND)
+            continue;
+        worst = rc;
+        if (err)
+            *err = why;
     }
     return worst;
 }

@@ -54,6 +54,8 @@ void bk_store_close(struct bk_store *s); /* NULL is fine */
 void bk_store_sink_failed(struct bk_store *s, size_t sink, const struct bk_err *why);
 bool bk_store_sink_ok(struct bk_store *s, size_t sink);
 size_t bk_store_sinks_ok(struct bk_store *s);
+/* Once no sink is usable: why, as a failure. */
+int bk_store_none_usable(struct bk_store *s, struct bk_err *err);
 /* The first sink that is usable: what is read is read from there. NULL: none. */
 struct bk_sink *bk_store_base(struct bk_store *s);
 

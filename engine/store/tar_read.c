@@ -66,7 +66,7 @@ static int set_path(struct bk_tarr *r, struct bk_err *err)
     const char *p = archive_entry_pathname(r->ae);
     size_t n;
 
-    if (!p)
+    if (!p || !*p)
         return bk_fail(err, BAKE_E_CORRUPT, "a tar entry after '%s' has no name", r->name);
     while (p[0] == '.' && p[1] == '/') {
         for (p += 2; *p == '/'; p++)
@@ -130,6 +130,8 @@ static void add_xattr(struct bk_buf *out, const char *name, const void *value, s
     unsigned char len[4] = {(unsigned char)n, (unsigned char)(n >> 8), (unsigned char)(n >> 16),
                             (unsigned char)(n >> 24)};
 
+    if (!*name)
+        return;
     for (; *name; name++) { /* the two that tar writers encode, and libarchive leaves encoded */
         bool percent = strncmp(name, "%25", 3) == 0, equals = strncmp(name, "%3D", 3) == 0;
 

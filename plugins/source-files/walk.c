@@ -259,7 +259,6 @@ static bool keep_empty(struct files_walk *w, int fd, const struct files_stat *st
 /* Goes into the directory the walk is at. */
 static int enter(struct files_walk *w)
 {
-    const struct files_level *l = files_level_top(w);
     struct files_level level = {.path_len = strlen(w->path)};
     struct files_stat st;
     level.fd = files_open_quiet(w->dirfd, w->name, O_DIRECTORY);

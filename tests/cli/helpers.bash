@@ -95,32 +95,36 @@ absent() {
     done
 }
 
-# The last run's standard output is one JSON document, with nothing after it. $1: jq's test of it.
+# The last run's standard output is one JSON document, of which $1 (jq) holds.
 document() {
-    printf '%s\n' "$output" | python3 "$HERE/events.py" document || {
-        show
-        return 1
-    }
-    jq_holds "$1"
-}
-
-# It is JSON lines of events that end in the one summary of `VERB`, whose exit code is the status.
-events() {
-    printf '%s\n' "$output" | python3 "$HERE/events.py" events "$1" "$status" || {
-        show
-        return 1
-    }
-}
-
-jq_holds() {
-    printf '%s\n' "$output" | jq -se "$(printf '%s' "if length == 1 then .[0] else . end | $1")" \
-        >/dev/null && return 0
-    echo "does not hold: $1" >&2
+    printf '%s\n' "$output" | python3 "$HERE/events.py" document &&
+        printf '%s\n' "$output" | jq -e "$1" >/dev/null && return 0
+    echo "not a document with: $1" >&2
     show
     return 1
 }
 
-summary() { printf '%s\n' "$output" | jq -r "select(.message_type == \"summary\") | $1"; }
+# It is lines of events that end in the one summary of VERB, whose exit code is the status.
+events() {
+    printf '%s\n' "$output" | python3 "$HERE/events.py" events "$1" "$status" && return 0
+    show
+    return 1
+}
+
+# There is an event of which $1 (jq) holds.
+event() {
+    printf '%s\n' "$output" | jq -se "any(.[]; $1)" >/dev/null && return 0
+    echo "no event with: $1" >&2
+    show
+    return 1
+}
+
+no_event() {
+    printf '%s\n' "$output" | jq -se "any(.[]; $1) | not" >/dev/null && return 0
+    echo "there is an event with: $1" >&2
+    show
+    return 1
+}
 
 # ---- pipelines --------------------------------------------------------------
 

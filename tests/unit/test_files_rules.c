@@ -310,10 +310,12 @@ static int unmount_teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_excludes), T(test_roots),      T(test_missing),
-        T(test_globs),    T(test_root_links), T(test_excluded_root),
-        T(test_tags),     T(test_mounts),     T(test_mounted_within_itself),
-        T(test_validate), T(test_probe),
+        T(test_excludes),   T(test_roots),
+        T(test_missing),    T(test_globs),
+        T(test_root_links), T(test_excluded_root),
+        T(test_tags),       T(test_late_tag),
+        T(test_mounts),     T(test_mounted_within_itself),
+        T(test_validate),   T(test_probe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,7 +99,8 @@ static void damaged_information(void **state)
         int rc;
 
         ms_set(&k.ms[0], BK_INFO_NAME, good, i);
-        assert_int_equal(kit_open(&k, BK_STORE_WRITE), BAKE_E_CORRUPT);
+        rc = kit_open(&k, BK_STORE_WRITE);
+        assert_int_equal(rc, i == n - 1 ? 0 : BAKE_E_CORRUPT); /* but for the newline */
         assert_int_equal(info(&k, 0)->n, i);
         ms_set(&k.ms[0], BK_INFO_NAME, good, n);
         info(&k, 0)->data[i] ^= (char)(1 << (i % 8));
@@ -208,15 +209,14 @@ static void from_one_sink(void **state)
 
     kit_init(&k, 2, 0);
     kit_must_open(&k);
-    assert_int_equal(bk_store_open(&k.pipeline, NULL, k.cancel, BK_STORE_READ, "second", &s,
-                                   &k.err),
-                     0);
+    assert_int_equal(
+        bk_store_open(&k.pipeline, NULL, k.cancel, BK_STORE_READ, "second", &s, &k.err), 0);
     assert_int_equal(s->n_sinks, 1);
     assert_string_equal(bk_store_base(s)->label, "sink 'second'");
     bk_store_close(s);
-    assert_int_equal(bk_store_open(&k.pipeline, NULL, k.cancel, BK_STORE_READ, "fourth", &s,
-                                   &k.err),
-                     BK_E_USAGE);
+    assert_int_equal(
+        bk_store_open(&k.pipeline, NULL, k.cancel, BK_STORE_READ, "fourth", &s, &k.err),
+        BK_E_USAGE);
     bk_store_close(NULL);
     kit_release(&k);
 }

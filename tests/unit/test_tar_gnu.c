@@ -15,7 +15,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static char dir[64];
+static char dir[200];
 
 static const char *at(const char *name)
 {
@@ -302,7 +302,8 @@ static void h_log(struct bake_ctx *c, int level, const char *fmt, va_list ap)
     (void)fmt;
     (void)ap;
 }
-static void h_report(struct bake_ctx *c, int sev, const char *subject, const char *fmt, va_list ap)
+static void BAKE_PRINTF(4, 0)
+    h_report(struct bake_ctx *c, int sev, const char *subject, const char *fmt, va_list ap)
 {
     char text[500];
 
@@ -311,7 +312,7 @@ static void h_report(struct bake_ctx *c, int sev, const char *subject, const cha
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     fail_msg("'%s': %s", subject ? subject : "", text);
 }
-static int h_fail(struct bake_ctx *c, int rc, const char *fmt, va_list ap)
+static int BAKE_PRINTF(3, 0) h_fail(struct bake_ctx *c, int rc, const char *fmt, va_list ap)
 {
     char text[500];
 
@@ -492,9 +493,11 @@ static void test_ustar(void **state)
 
 static int setup(void **state)
 {
+    const char *tmp = getenv("TMPDIR");
+
     (void)state;
     (void)umask(022);
-    (void)snprintf(dir, sizeof(dir), "/tmp/bake-tar-XXXXXX");
+    (void)snprintf(dir, sizeof(dir), "%.180s/bake-tar-XXXXXX", tmp ? tmp : "/tmp");
     return mkdtemp(dir) ? 0 : -1;
 }
 

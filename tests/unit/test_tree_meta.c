@@ -335,6 +335,7 @@ static void test_same_and_kept(void **state)
     e.size = 4;
     e.mtime_ns++;
     assert_int_equal(kit_put(k, &e, "TEXT", 4), BAKE_E_EXISTS);
+    e.mtime_ns--;
     e.valid &= ~BAKE_HAS_MTIME; /* not known: not called the same */
     assert_int_equal(kit_put(k, &e, "TEXT", 4), BAKE_E_EXISTS);
     assert_int_equal(kit_link(k, BAKE_SYMLINK, "s", "g"), BAKE_E_EXISTS);

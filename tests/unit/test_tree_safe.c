@@ -4,7 +4,7 @@
 /* The file that no trick may change or reach. */
 static const char *victim(const struct kit *k)
 {
-    static char path[128];
+    static char path[220];
 
     (void)snprintf(path, sizeof(path), "%s/victim", k->dir);
     return path;
@@ -271,7 +271,7 @@ static void test_nonsense(void **state)
 static void test_root_must_exist(void **state)
 {
     struct kit *k = *state;
-    char path[128];
+    char path[220];
     struct bkc_extract_opts o = {.root = path, .parent_mode = 0755};
 
     (void)snprintf(path, sizeof(path), "%s/missing", k->dir);

@@ -1,0 +1,1 @@
+bake_fuzz_target(tar DEPENDS bake_store)
