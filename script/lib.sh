@@ -9,7 +9,7 @@ unset PYTHONHOME PYTHONPATH CDPATH 2>/dev/null || true
 
 # What it takes to build and run.
 BUILD_PACKAGES="
-    cmake g++ gcc libarchive-dev libc6-dev libjansson-dev libssl-dev libyaml-dev libzstd-dev
+    cmake g++ gcc libarchive-dev libc6-dev libjansson-dev libssl-dev libxxhash-dev libyaml-dev libzstd-dev
     ninja-build pkg-config"
 
 # What the tests need on top of that.

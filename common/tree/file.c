@@ -96,7 +96,7 @@ int bkc_file_put(struct bkc_extract *x, const struct bake_entry *e)
         rc = keep_extents(x, e);
     if (rc == BAKE_OK)
         rc = keep_meta(x, e);
-    if (rc < 0)
+    if (rc != BAKE_OK)
         return rc;
     f->fd = -1;
     for (int i = 0; i < TRIES && f->fd < 0; i++) {
@@ -175,7 +175,9 @@ static int found_late(struct bkc_extract *x)
 
     if (fstatat(bkc_here(x)->fd, x->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return bkc_fail_errno(x, errno, "cannot look at '%s'", bkc_show(x, x->path));
-    return bkc_existing(x, &e, bkc_here(x)->fd, x->name, &st);
+    if (bkc_existing(x, &e, bkc_here(x)->fd, x->name, &st) < 0)
+        return BAKE_E_EXISTS;
+    return bake_fail(x->ctx, BAKE_E_EXISTS, "'%s' is there already", bkc_show(x, x->path));
 }
 
 static int place(struct bkc_extract *x)

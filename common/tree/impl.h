@@ -158,7 +158,7 @@ void bkc_tmp_name(struct bkc_extract *x, char out[BKC_TMP_CAP]);
 int bkc_place_new(struct bkc_extract *x, int dirfd, const char *tmp, const char *name);
 /* The same over what is there; an empty directory gives way. */
 int bkc_place_over(int dirfd, const char *tmp, const char *name);
-/* Something else stands where the entry should: counts it as same or kept, BAKE_E_EXISTS. */
+/* Something stands where the entry should: counts it as same (BAKE_END) or kept (BAKE_E_EXISTS). */
 int bkc_existing(struct bkc_extract *x, const struct bake_entry *e, int dirfd, const char *name,
                  const struct stat *st);
 /* Links, devices and FIFOs. */

@@ -112,7 +112,7 @@ int bkc_existing(struct bkc_extract *x, const struct bake_entry *e, int dirfd, c
 {
     if (same(x, e, dirfd, name, st)) {
         x->counts.same++;
-        return bake_fail(x->ctx, BAKE_E_EXISTS, "'%s' is there already", bkc_show(x, e->path));
+        return BAKE_END;
     }
     x->counts.kept++;
     return bake_fail(x->ctx, BAKE_E_EXISTS, "'%s' exists and is kept", bkc_show(x, e->path));

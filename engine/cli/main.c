@@ -65,7 +65,8 @@ static void sum_up(struct bk_cli *cli, int rc)
 static int run_verb(struct bk_cli *cli)
 {
     struct bk_err err = {0};
-    bool json = cli->args.json, tty = isatty(STDERR_FILENO);
+    /* Where --json prints one document, events are for people, on standard error. */
+    bool json = cli->args.json && cli->verb->events, tty = isatty(STDERR_FILENO);
     int rc = bk_cancel_new(NULL, &cli->cancel, &err), code;
 
     if (rc >= 0)
@@ -77,7 +78,7 @@ static int run_verb(struct bk_cli *cli)
                                                    : 0);
         rc = cli->verb->run(cli, &err);
         bk_log_status(NULL);
-        if (cli->verb->events && json && !cli->summed_up)
+        if (json && !cli->summed_up)
             sum_up(cli, rc);
         if (rc >= 0 && (rc = bk_cli_flush(&err)) < 0)
             cli->summed_up = false; /* nobody got it */

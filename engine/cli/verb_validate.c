@@ -60,6 +60,8 @@ int bk_cli_probe(struct bk_cli *cli, const struct bk_pipeline *p, struct bk_err 
     return worst;
 }
 
+static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
+
 static int validate_file(struct bk_cli *cli, struct bk_registry *reg, const char *file,
                          struct found *found, struct bk_err *err)
 {
@@ -80,8 +82,9 @@ static int validate_file(struct bk_cli *cli, struct bk_registry *reg, const char
     if (rc >= 0 && cli->args.probe)
         rc = bk_cli_probe(cli, p, err);
     if (rc >= 0 && !found->list && !cli->args.quiet)
-        printf("%s: pipeline '%s' is valid: %zu sources, %zu transforms, %zu sinks\n", file,
-               p->name, p->n_sources, p->n_transforms, p->n_sinks);
+        printf("%s: pipeline '%s' is valid: %zu source%s, %zu transform%s, %zu sink%s\n", file,
+               p->name, p->n_sources, plural(p->n_sources), p->n_transforms,
+               plural(p->n_transforms), p->n_sinks, plural(p->n_sinks));
     bk_pipeline_free(p);
     return rc;
 }

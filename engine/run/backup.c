@@ -205,8 +205,8 @@ static int check_components(struct run *r, struct bk_err *err)
     add_count(&what, failed, "component", "failed");
     add_count(&what, partial, "component", "not whole");
     add_count(&what, r->plan.n_failed, "source", "failed");
-    return bk_fail(err, BK_E_PARTIAL, "backup '%s' is partial: %s; each is named above",
-                   r->manifest->id, what.data ? what.data : "");
+    return bk_fail(err, BK_E_PARTIAL, "backup '%s' is partial: %s, as named above", r->manifest->id,
+                   what.data ? what.data : "");
 }
 
 /* What the good backup before had and this one has not. */

@@ -19,14 +19,18 @@ static void *lane(void *arg)
     for (;;) {
         struct bk_err err = {0};
         size_t i;
+        int rc;
 
         pthread_mutex_lock(&l->lock);
         i = l->first.rc < 0 ? l->n : l->next++;
         pthread_mutex_unlock(&l->lock);
         if (i >= l->n)
             return NULL;
-        if (l->work(l->arg, i, &err) >= 0)
+        rc = l->work(l->arg, i, &err);
+        if (rc >= 0)
             continue;
+        if (err.rc == 0) /* a failure is one, with or without a text */
+            bk_fail(&err, rc, "item %zu failed without saying why", i);
         pthread_mutex_lock(&l->lock);
         if (l->first.rc == 0)
             l->first = err;

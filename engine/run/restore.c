@@ -131,13 +131,14 @@ static int judge(const struct restore *r, struct bk_err *err)
     }
     if (failed > 0)
         return bk_fail(err, entries > 0 ? BK_E_PARTIAL : BAKE_E_CORRUPT,
-                       "%llu things could not be restored; each is named above",
-                       (unsigned long long)failed);
+                       "%llu thing%s could not be restored, as named above",
+                       (unsigned long long)failed, failed == 1 ? "" : "s");
     if (kept > 0)
         return bk_fail(err, BK_E_PARTIAL,
-                       "%llu existing files differ from the backup and were kept\n"
-                       "HINT: use --force to replace them",
-                       (unsigned long long)kept);
+                       "%llu existing file%s from the backup and %s kept\n"
+                       "HINT: use --force to replace what differs",
+                       (unsigned long long)kept, kept == 1 ? " differs" : "s differ",
+                       kept == 1 ? "was" : "were");
     if (entries == 0 && r->opts->paths.n > 0)
         return bk_fail(err, BK_E_NOSTORE, "nothing in backup '%s' matches --path '%s'",
                        r->manifest->id, r->opts->paths.items[0]);
@@ -220,6 +221,16 @@ static void summary(struct restore *r, int rc, uint64_t start_ms)
     bk_event_send(r->session->reporter, e);
 }
 
+/* The latest is the newest whose manifest can be read: that it is not the newest of all is said. */
+static void warn_of_newer(const struct restore *r, const struct bk_catalog *catalog)
+{
+    if (!bk_streq(r->opts->id, "latest") || r->opts->at_ns > 0)
+        return;
+    for (size_t i = catalog->n; i-- > 0 && !catalog->backups[i].manifest;)
+        bk_event_note(r->session->reporter, BAKE_WARNING, NULL, catalog->backups[i].id,
+                      "this newer backup cannot be used, as its manifest is damaged");
+}
+
 static int find_and_restore(struct restore *r, struct bk_catalog **catalog, struct bk_err *err)
 {
     const struct bk_backup *b;
@@ -227,8 +238,10 @@ static int find_and_restore(struct restore *r, struct bk_catalog **catalog, stru
 
     if (rc >= 0)
         rc = bk_session_catalog(r->session, r->opts->host, 0, catalog, err);
-    if (rc >= 0)
+    if (rc >= 0) {
+        warn_of_newer(r, *catalog);
         rc = bk_catalog_find(*catalog, r->opts->id, r->opts->at_ns, &b, err);
+    }
     if (rc < 0)
         return rc;
     r->manifest = b->manifest;

@@ -208,6 +208,18 @@ static int check_backup(struct bk_session *s, struct bk_sink *sink, const struct
     return BAKE_OK;
 }
 
+/* The latest is the newest whose manifest can be read: damaged ones after it are said as well. */
+static int check_newer(struct bk_session *s, struct bk_sink *sink, const struct bk_catalog *catalog,
+                       const struct bk_verify_opts *opts, uint64_t *damaged, struct bk_err *err)
+{
+    int rc = BAKE_OK;
+
+    if (opts->id && bk_streq(opts->id, "latest"))
+        for (size_t i = catalog->n; rc >= 0 && i-- > 0 && !catalog->backups[i].manifest;)
+            rc = check_backup(s, sink, &catalog->backups[i], opts->level, damaged, err);
+    return rc;
+}
+
 static int check_sink(struct bk_session *s, struct bk_sink *sink, const struct bk_verify_opts *opts,
                       uint64_t *damaged, uint64_t *checked, struct bk_err *err)
 {
@@ -218,7 +230,8 @@ static int check_sink(struct bk_session *s, struct bk_sink *sink, const struct b
 
     if (rc < 0)
         return rc;
-    if (opts->id) {
+    rc = check_newer(s, sink, catalog, opts, damaged, err);
+    if (opts->id && rc >= 0) {
         rc = bk_catalog_find(catalog, opts->id, 0, &one, err);
         if (rc < 0 && rc != BK_E_NOSTORE && rc != BK_E_USAGE && !ends_all(rc)) {
             ++*damaged; /* its manifest cannot be read */
@@ -258,8 +271,9 @@ static int check_sinks(struct bk_session *s, const struct bk_verify_opts *opts, 
         }
     }
     if (damaged > 0)
-        return bk_fail(err, BK_E_VERIFY, "verification failed: %llu damages were found",
-                       (unsigned long long)damaged);
+        return bk_fail(err, BK_E_VERIFY,
+                       "verification failed: %llu problem%s found, as named above",
+                       (unsigned long long)damaged, damaged == 1 ? "" : "s");
     if (worst >= 0 && *checked == 0)
         return bk_fail(err, BK_E_NOSTORE, "there is no backup to verify");
     return worst;

@@ -51,7 +51,8 @@ static int read_manifest(struct bk_sink *sink, const char *id, struct bk_backup 
     if (rc >= 0)
         bk_err_clear(&b->damage);
     /* One bad backup must not hide the others; only what ends everything is passed on. */
-    if (rc != BAKE_E_CANCELLED && rc != BAKE_E_NOMEM && rc != BAKE_E_UNAVAILABLE)
+    if (rc != BAKE_E_CANCELLED && rc != BAKE_E_NOMEM && rc != BAKE_E_UNAVAILABLE &&
+        rc != BAKE_E_TIMEOUT)
         return BAKE_OK;
     if (err)
         *err = b->damage;
@@ -86,10 +87,22 @@ static int by_start(const void *a, const void *b)
     return strcmp(x->id, y->id);
 }
 
+/* A manifest that cannot be read: its id begins with the pipeline's name, unless somebody gave it
+ * by hand. Then it may be anybody's, and is shown rather than hidden. */
+static bool may_belong(const char *id, const char *pipeline)
+{
+    size_t n = strlen(id), tail = strlen("-20251105T120000Z-3f9c2a");
+
+    if (n <= tail || id[n - tail] != '-' || id[n - 15] != 'T' || id[n - 8] != 'Z' ||
+        id[n - 7] != '-')
+        return true;
+    return strlen(pipeline) == n - tail && bk_starts(id, pipeline);
+}
+
 static bool belongs(const struct bk_backup *b, const char *pipeline, const char *host)
 {
-    if (!b->manifest) /* the id begins with the pipeline's name */
-        return !pipeline || (bk_starts(b->id, pipeline) && b->id[strlen(pipeline)] == '-');
+    if (!b->manifest)
+        return !pipeline || may_belong(b->id, pipeline);
     return (!pipeline || bk_streq(b->manifest->pipeline, pipeline)) &&
            (!host || bk_streq(b->manifest->host, host));
 }
@@ -254,21 +267,25 @@ int bk_catalog_find(const struct bk_catalog *c, const char *id, int64_t before_n
                     const struct bk_backup **ret, struct bk_err *err)
 {
     const struct bk_backup *found = NULL;
+    size_t matches = 0;
 
     if (bk_streq(id, "latest"))
         return find_newest(c, before_ns, ret, err);
     for (size_t i = 0; i < c->n; i++) {
         const struct bk_backup *b = &c->backups[i];
 
-        if (!bk_starts(b->id, id))
-            continue;
-        if (found && !bk_streq(b->id, id))
-            return bk_fail(err, BK_E_USAGE, "'%s' is the beginning of more than one backup's id",
-                           id);
-        found = b;
-        if (bk_streq(b->id, id))
+        if (bk_streq(b->id, id)) {
+            found = b; /* as it is, though it begins others too */
+            matches = 1;
             break;
+        }
+        if (bk_starts(b->id, id)) {
+            found = b;
+            matches++;
+        }
     }
+    if (matches > 1)
+        return bk_fail(err, BK_E_USAGE, "'%s' is the beginning of more than one backup's id", id);
     if (!found)
         return bk_fail(err, BK_E_NOSTORE,
                        "there is no backup '%s'\nHINT: 'bakengine list' shows which there are", id);

@@ -22,8 +22,8 @@ struct bk_compr {
     struct bk_tarr *tar;
     struct bk_listr *listing;
     struct bk_filesum sum;
-    struct bake_entry entry;  /* the current one, as the tar has it */
-    char want[BK_SHA256_HEX]; /* its digest in the listing, or "" */
+    struct bake_entry entry;   /* the current one, as the tar has it */
+    char want[BK_FILESUM_HEX]; /* its digest in the listing, or "" */
     bool summing, bad_entry;
     const char *lent; /* a blob's bytes that were pulled and not yet handed out */
     size_t n_lent;
@@ -55,6 +55,9 @@ static int open_objects(struct bk_compr *r, struct bk_sink *sink, struct bk_err 
 
     if (r->tree && !r->list_spec.object)
         return bk_fail(err, BAKE_E_CORRUPT, "component '%s' has no listing in the manifest",
+                       r->comp->name);
+    if (all && !r->data_spec.object)
+        return bk_fail(err, BAKE_E_NOTFOUND, "component '%s' has no data in this backup",
                        r->comp->name);
     if (all) {
         r->data_spec.plain_sha256 = r->comp->sha256;
@@ -120,8 +123,8 @@ static int or_damage(struct bk_compr *r, struct bk_objr *obj, int rc, struct bk_
 static int match_listing(struct bk_compr *r, struct bk_err *err)
 {
     struct bake_entry line;
-    const char *sha;
-    int rc = bk_listr_next(r->listing, &line, &sha, err);
+    const char *digest;
+    int rc = bk_listr_next(r->listing, &line, &digest, err);
 
     r->want[0] = '\0';
     if (rc < 0)
@@ -134,18 +137,18 @@ static int match_listing(struct bk_compr *r, struct bk_err *err)
     if (!bk_streq(line.path, r->entry.path))
         return bk_fail(err, BAKE_E_CORRUPT, "component '%s': the listing and the tar disagree",
                        r->comp->name);
-    memcpy(r->want, sha, strlen(sha) + 1);
+    memcpy(r->want, digest, strlen(digest) + 1);
     return BAKE_OK;
 }
 
 int bk_compr_next(struct bk_compr *r, struct bake_entry *ret, struct bk_err *err)
 {
-    const char *sha;
+    const char *digest;
     int rc;
 
     r->bad_entry = false;
     if (r->flags & BK_COMPR_LIST) {
-        rc = bk_listr_next(r->listing, ret, &sha, err);
+        rc = bk_listr_next(r->listing, ret, &digest, err);
         return rc < 0 ? or_damage(r, r->list, rc, err) : rc;
     }
     rc = bk_tarr_next(r->tar, &r->entry, err);
@@ -162,13 +165,13 @@ int bk_compr_next(struct bk_compr *r, struct bake_entry *ret, struct bk_err *err
 
 static int check_entry(struct bk_compr *r, struct bk_err *err)
 {
-    char sha[BK_SHA256_HEX], path[256];
+    char sum[BK_FILESUM_HEX], path[256];
 
     if (!r->summing)
         return BAKE_END;
     r->summing = false;
-    bk_filesum_end(&r->sum, sha);
-    if (bk_streq(sha, r->want))
+    bk_filesum_end(&r->sum, sum);
+    if (bk_streq(sum, r->want))
         return BAKE_END;
     r->bad_entry = true;
     return bk_fail(err, BAKE_E_CORRUPT, "'%s' of component '%s' does not match its digest",
@@ -228,11 +231,11 @@ static int drain(struct bk_compr *r, struct bk_objr *obj, struct bk_err *err)
 int bk_compr_finish(struct bk_compr *r, struct bk_err *err)
 {
     struct bake_entry line;
-    const char *sha;
+    const char *digest;
     int rc = BAKE_OK;
 
     if (r->tar) {
-        rc = bk_listr_next(r->listing, &line, &sha, err);
+        rc = bk_listr_next(r->listing, &line, &digest, err);
         if (rc == BAKE_OK)
             return bk_fail(err, BAKE_E_CORRUPT,
                            "component '%s': the listing names more than the tar holds",
@@ -250,9 +253,9 @@ int bk_compr_finish(struct bk_compr *r, struct bk_err *err)
 void bk_compr_lost(struct bk_compr *r, void (*each)(void *arg, const char *path), void *arg)
 {
     struct bake_entry line;
-    const char *sha;
+    const char *digest;
 
-    while (r->listing && bk_listr_next(r->listing, &line, &sha, NULL) == BAKE_OK)
+    while (r->listing && bk_listr_next(r->listing, &line, &digest, NULL) == BAKE_OK)
         each(arg, line.path);
 }
 

@@ -132,16 +132,16 @@ int bk_compw_data(struct bk_compw *w, const void *data, size_t n, struct bk_err 
 
 int bk_compw_entry_end(struct bk_compw *w, struct bk_err *err)
 {
-    char sha[BK_SHA256_HEX];
+    char sum[BK_FILESUM_HEX];
     bool file = w->entry->type == BAKE_FILE;
     int rc = bk_tarw_end_entry(w->tar, err);
 
     if (rc < 0)
         return rc;
     if (file)
-        bk_filesum_end(&w->sum, sha);
+        bk_filesum_end(&w->sum, sum);
     bk_buf_clear(&w->line);
-    if (bk_listing_line(&w->line, w->entry, file ? sha : NULL) < 0 || w->line.failed)
+    if (bk_listing_line(&w->line, w->entry, file ? sum : NULL) < 0 || w->line.failed)
         return bk_nomem(err);
     w->entry = NULL;
     rc = bk_objw_write(w->list, w->line.data, w->line.len);

@@ -1,18 +1,22 @@
 /* Digest of a file with holes. */
 #include "store/filesum.h"
 
+#include "base/digest.h"
+
 #include <string.h>
+#include <xxhash.h>
 
 int bk_filesum_init(struct bk_filesum *s, struct bk_err *err)
 {
     memset(s, 0, sizeof(*s));
-    return bk_sha256_new(&s->sha, err);
+    s->state = XXH3_createState();
+    return s->state ? BAKE_OK : bk_nomem(err);
 }
 
 void bk_filesum_release(struct bk_filesum *s)
 {
-    bk_sha256_free(s->sha);
-    s->sha = NULL;
+    (void)XXH3_freeState(s->state); /* NULL is fine */
+    s->state = NULL;
 }
 
 void bk_filesum_begin(struct bk_filesum *s, const struct bake_entry *e)
@@ -23,6 +27,7 @@ void bk_filesum_begin(struct bk_filesum *s, const struct bake_entry *e)
     s->in_extent = 0;
     s->position = 0;
     s->size = e->size;
+    (void)XXH3_128bits_reset(s->state);
 }
 
 static void add_zeros(struct bk_filesum *s, uint64_t n)
@@ -33,7 +38,7 @@ static void add_zeros(struct bk_filesum *s, uint64_t n)
     while (n > 0) {
         size_t step = n < sizeof(zeros) ? (size_t)n : sizeof(zeros);
 
-        bk_sha256_add(s->sha, zeros, step);
+        (void)XXH3_128bits_update(s->state, zeros, step);
         n -= step;
     }
 }
@@ -49,7 +54,7 @@ void bk_filesum_add(struct bk_filesum *s, const void *data, size_t n)
 
         if (s->in_extent == 0 && x->offset > s->position)
             add_zeros(s, x->offset - s->position);
-        bk_sha256_add(s->sha, p, step);
+        (void)XXH3_128bits_update(s->state, p, step);
         s->position += step;
         s->in_extent += step;
         p += step;
@@ -59,15 +64,18 @@ void bk_filesum_add(struct bk_filesum *s, const void *data, size_t n)
             s->in_extent = 0;
         }
     }
-    bk_sha256_add(s->sha, p, n);
+    (void)XXH3_128bits_update(s->state, p, n);
     s->position += n;
 }
 
-void bk_filesum_end(struct bk_filesum *s, char ret[BK_SHA256_HEX])
+void bk_filesum_end(struct bk_filesum *s, char ret[BK_FILESUM_HEX])
 {
+    XXH128_canonical_t canonical;
+
     if (s->extents && s->size > s->position)
         add_zeros(s, s->size - s->position);
-    bk_sha256_end_hex(s->sha, ret);
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(s->state));
+    bk_hex(canonical.digest, sizeof(canonical.digest), ret);
 }
 
 uint64_t bk_entry_data_size(const struct bake_entry *e)

@@ -1,6 +1,7 @@
 /* mtree lines. */
 #include "store/listing.h"
 
+#include "base/digest.h"
 #include "base/num.h"
 #include "base/str.h"
 
@@ -19,15 +20,56 @@ static const struct {
 };
 #define N_TYPES (sizeof(types) / sizeof(types[0]))
 
-/* Blanks, controls, '#', '\', glob characters and whatever is not ASCII as \ooo. */
+static bool must_escape(unsigned char c)
+{
+    switch (c) {
+    case '#':
+    case '\\':
+    case '*':
+    case '?':
+    case '[':
+    case ']':
+    case '=':
+    case '"':
+        return true;
+    default:
+        return c <= 0x20 || c >= 0x7f;
+    }
+}
+
+/* Blanks, controls, '#', '\', glob characters and whatever is not ASCII as \ooo. A line is written
+ * for every entry of every tree, hence no printf here. */
 static void add_escaped(struct bk_buf *out, const char *s)
 {
-    for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-        if (*p <= 0x20 || *p >= 0x7f || strchr("#\\*?[]=\"", *p))
-            bk_buf_printf(out, "\\%03o", *p);
-        else
-            bk_buf_char(out, (char)*p);
+    const char *from = s;
+
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        char octal[4] = {'\\', (char)('0' + (c >> 6)), (char)('0' + (c >> 3 & 7)),
+                         (char)('0' + (c & 7))};
+
+        if (!must_escape(c))
+            continue;
+        bk_buf_add(out, from, (size_t)(s - from));
+        bk_buf_add(out, octal, sizeof(octal));
+        from = s + 1;
     }
+    bk_buf_add(out, from, (size_t)(s - from));
+}
+
+/* key (" size="), then v in base 10 or 8 with at least `digits` digits. */
+static void add_number(struct bk_buf *out, const char *key, uint64_t v, unsigned base, int digits)
+{
+    char text[32];
+    size_t at = sizeof(text);
+
+    do {
+        text[--at] = (char)('0' + v % base);
+        v /= base;
+        digits--;
+    } while (v > 0 || digits > 0);
+    bk_buf_str(out, key);
+    bk_buf_add(out, text + at, sizeof(text) - at);
 }
 
 static const char *type_name(uint32_t type)
@@ -41,9 +83,11 @@ static const char *type_name(uint32_t type)
 static void add_metadata(struct bk_buf *out, const struct bake_entry *e)
 {
     if (e->valid & BAKE_HAS_MODE)
-        bk_buf_printf(out, " mode=%04o", e->mode);
-    if (e->valid & BAKE_HAS_OWNER)
-        bk_buf_printf(out, " uid=%u gid=%u", e->uid, e->gid);
+        add_number(out, " mode=", e->mode, 8, 4);
+    if (e->valid & BAKE_HAS_OWNER) {
+        add_number(out, " uid=", e->uid, 10, 1);
+        add_number(out, " gid=", e->gid, 10, 1);
+    }
     if ((e->valid & BAKE_HAS_OWNER) && e->user && *e->user) {
         bk_buf_str(out, " uname=");
         add_escaped(out, e->user);
@@ -59,31 +103,36 @@ static void add_metadata(struct bk_buf *out, const struct bake_entry *e)
             seconds--;
             ns += NS;
         }
-        bk_buf_printf(out, " time=%lld.%09lld", (long long)seconds, (long long)ns);
+        add_number(out, seconds < 0 ? " time=-" : " time=",
+                   seconds < 0 ? (uint64_t)-seconds : (uint64_t)seconds, 10, 1);
+        add_number(out, ".", (uint64_t)ns, 10, 9);
     }
 }
 
-int bk_listing_line(struct bk_buf *out, const struct bake_entry *e, const char *sha256)
+int bk_listing_line(struct bk_buf *out, const struct bake_entry *e, const char *digest)
 {
     bool root = bk_streq(e->path, ".");
 
     bk_buf_str(out, root ? "." : "./");
     if (!root)
         add_escaped(out, e->path);
-    bk_buf_printf(out, " type=%s", type_name(e->type));
+    bk_buf_str(out, " type=");
+    bk_buf_str(out, type_name(e->type));
     add_metadata(out, e);
     if (e->valid & BAKE_HAS_INODE)
-        bk_buf_printf(out, " nlink=%llu", (unsigned long long)e->nlink);
+        add_number(out, " nlink=", e->nlink, 10, 1);
     if (e->type == BAKE_FILE)
-        bk_buf_printf(out, " size=%llu", (unsigned long long)e->size);
+        add_number(out, " size=", e->size, 10, 1);
     if (e->type == BAKE_SYMLINK) {
         bk_buf_str(out, " link=");
         add_escaped(out, e->link);
     }
     if (e->type == BAKE_CHARDEV || e->type == BAKE_BLOCKDEV)
         bk_buf_printf(out, " device=native,%u,%u", e->dev_major, e->dev_minor);
-    if (sha256)
-        bk_buf_printf(out, " sha256digest=%s", sha256);
+    if (digest) {
+        bk_buf_str(out, " xxh128digest=");
+        bk_buf_str(out, digest);
+    }
     return bk_buf_char(out, '\n');
 }
 
@@ -247,9 +296,9 @@ static bool set_device(struct bake_entry *e, char *value)
 }
 
 /* One KEY=VALUE of a line; what is not known is passed over. */
-static bool set_key(struct bake_entry *e, const char **sha256, const char *key, char *value)
+static bool set_key(struct bake_entry *e, const char **digest, const char *key, char *value)
 {
-    unsigned char raw[BK_SHA256_LEN];
+    unsigned char raw[16];
 
     if (bk_streq(key, "type"))
         return set_type(e, value);
@@ -277,14 +326,14 @@ static bool set_key(struct bake_entry *e, const char **sha256, const char *key, 
         return unescape(value) && (e->link = value);
     if (bk_streq(key, "device"))
         return set_device(e, value);
-    if (bk_streq(key, "sha256digest")) {
-        *sha256 = value;
+    if (bk_streq(key, "xxh128digest")) {
+        *digest = value;
         return bk_unhex(value, raw, sizeof(raw));
     }
     return true;
 }
 
-static bool parse_line(char *line, struct bake_entry *e, const char **sha256)
+static bool parse_line(char *line, struct bake_entry *e, const char **digest)
 {
     char *save = NULL, *path = strtok_r(line, " ", &save), *pair;
 
@@ -301,13 +350,13 @@ static bool parse_line(char *line, struct bake_entry *e, const char **sha256)
         if (!value)
             continue;
         *value++ = '\0';
-        if (!set_key(e, sha256, pair, value))
+        if (!set_key(e, digest, pair, value))
             return false;
     }
     return e->type != 0 && (e->type != BAKE_SYMLINK || e->link);
 }
 
-int bk_listr_next(struct bk_listr *r, struct bake_entry *ret, const char **ret_sha256,
+int bk_listr_next(struct bk_listr *r, struct bake_entry *ret, const char **ret_digest,
                   struct bk_err *err)
 {
     for (;;) {
@@ -319,8 +368,8 @@ int bk_listr_next(struct bk_listr *r, struct bake_entry *ret, const char **ret_s
             continue;
         memset(ret, 0, sizeof(*ret));
         ret->struct_size = sizeof(*ret);
-        *ret_sha256 = "";
-        if (memchr(r->line.data, '\0', r->line.len) || !parse_line(r->line.data, ret, ret_sha256))
+        *ret_digest = "";
+        if (memchr(r->line.data, '\0', r->line.len) || !parse_line(r->line.data, ret, ret_digest))
             return bk_fail(err, BAKE_E_CORRUPT, "line %llu of the listing is damaged",
                            (unsigned long long)r->number);
         return BAKE_OK;

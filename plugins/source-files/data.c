@@ -127,8 +127,10 @@ static int load(struct files_reader *r, int *ret_rc)
         int error = read_whole(r, &got);
         if (error == 0)
             error = files_stat(r->fd, "", &after);
-        if (error != 0)
-            return error;
+        if (error != 0) { /* is it a file at all by now? */
+            int other = look_again(r, ret_rc);
+            return other != 0 ? other : error;
+        }
         bool same = files_unchanged(&r->before, &after);
         if (same && got < r->data)
             take_short(r, got);
@@ -160,7 +162,12 @@ static int prepare(struct files_reader *r, int *ret_rc)
     r->fd = files_open_quiet(r->walk.dirfd, r->walk.name, 0);
     if (r->fd < 0)
         return errno;
-    int error = look_again(r, ret_rc);
+    int error = 0;
+    r->before = r->walk.st;
+    /* A small file is looked at after it was read: if it is then as the walk has just seen it, that
+     * is one look less for almost every file there is. */
+    if (r->before.size > r->source->limits.whole || r->before.allocated < r->before.size)
+        error = look_again(r, ret_rc);
     if (error == 0 && *ret_rc == BAKE_OK)
         error = plan(r);
     if (error != 0 || *ret_rc != BAKE_OK)

@@ -126,6 +126,8 @@ no_event() {
     return 1
 }
 
+summary() { printf '%s\n' "$output" | jq -r "select(.message_type == \"summary\") | $1"; }
+
 # ---- pipelines --------------------------------------------------------------
 
 # pipeline FILE NAME [LINE...]: from src to store; the lines are added.
@@ -187,13 +189,13 @@ same_lines() {
 # Every object of a store but those that come and go.
 objects() { (cd "$1" && find . -type f ! -path './gc/*' ! -path './writers/*' | sort); }
 
-# In the middle, one bit.
+# One bit, at a third of it.
 flip() {
     python3 - "$1" <<'PY'
 import sys
 with open(sys.argv[1], "r+b") as f:
     f.seek(0, 2)
-    at = f.tell() // 2
+    at = f.tell() // 3
     f.seek(at)
     byte = f.read(1)[0]
     f.seek(at)
@@ -222,7 +224,7 @@ wait_until() {
         tries=$((tries - 1))
         if [ "$tries" -le 0 ]; then
             echo "never came: $*" >&2
-            [ ! -e start.err ] || cat start.err >&2
+            cat start.out start.err >&2
             return 1
         fi
         sleep 0.02

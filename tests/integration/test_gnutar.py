@@ -35,8 +35,8 @@ class OtherPrograms(bake.Bench):
         os.mkdir(out)
         done = self.tool("tar", "--zstd", "--numeric-owner", "--xattrs", "--xattrs-include=*",
                          "--acls", "-C", out, "-xpf", f"{self.folder}/all.tar.zst")
-        # It knows no years before 1970 and says so of each; what it sets is right.
-        said = [x for x in done.stderr.splitlines() if b"implausibly old time stamp" not in x]
+        # It finds times before 1970 and to come odd and says so; what it sets is right.
+        said = [x for x in done.stderr.splitlines() if b" time stamp " not in x]
         self.assertEqual(said, [])
         lines = snapshot.differences(snapshot.take(self.src), snapshot.take(out + self.src))
         self.assertEqual(lines, [], "\n".join(lines[:40]))

@@ -19,6 +19,7 @@ struct tree_item {
 struct tree {
     struct tree_item *items;
     size_t n;
+    bool loose; /* what is read may differ before the damage is told: only paths are compared */
 };
 
 /* Ownership of nothing but a copy of the path passes to the tree. */
@@ -141,9 +142,11 @@ static inline void tree_lost(void *arg, const char *path)
 }
 
 /* Reads one file; compares with what it should be. */
-static inline int tree_read_file(struct kit *k, struct bk_compr *r, const struct tree_item *want)
+static inline int tree_read_file(struct kit *k, struct bk_compr *r, const struct tree_item *want,
+                                 bool loose)
 {
     char buffer[10007];
+    bool wrong = false;
     size_t n = 0;
     int rc = BAKE_OK;
 
@@ -151,21 +154,23 @@ static inline int tree_read_file(struct kit *k, struct bk_compr *r, const struct
         struct bake_out out = {buffer, sizeof(buffer), 0};
 
         rc = bk_compr_read(r, &out, &k->err);
-        if (rc >= 0) {
-            assert_true(n + out.pos <= want->n);
-            if (out.pos)
-                assert_memory_equal(buffer, want->data + n, out.pos);
+        if (out.pos > 0) {
+            bool more = n + out.pos > want->n;
+
+            assert_true(loose || !more);
+            wrong |= more || memcmp(buffer, want->data + n, out.pos) != 0;
         }
         n += out.pos;
     }
-    if (rc == BAKE_END)
+    if (rc == BAKE_END && !loose) { /* the digest has been checked: then it must be right */
         assert_int_equal(n, want->n);
+        assert_false(wrong);
+    }
     return rc;
 }
 
 static inline void tree_same(const struct bake_entry *a, const struct bake_entry *b, bool listing)
 {
-    assert_string_equal(a->path, b->path);
     if (!listing || b->type != BAKE_HARDLINK)
         assert_int_equal(a->type, b->type);
     if (b->type == BAKE_FILE)
@@ -202,9 +207,11 @@ static inline void tree_read(struct kit *k, const struct bk_mcomp *c, const stru
         if (g->rc != BAKE_OK)
             break;
         assert_true(i < t->n);
-        tree_same(&e, &t->items[i].e, flags & BK_COMPR_LIST);
+        assert_string_equal(e.path, t->items[i].path);
+        if (!t->loose)
+            tree_same(&e, &t->items[i].e, flags & BK_COMPR_LIST);
         if (e.type == BAKE_FILE && !(flags & BK_COMPR_LIST))
-            g->rc = tree_read_file(k, r, &t->items[i]);
+            g->rc = tree_read_file(k, r, &t->items[i], t->loose);
         if (g->rc < 0) {
             assert_int_equal(bk_strv_add(&g->bad, t->items[i].path), 0);
             if (!bk_compr_bad_entry(r))

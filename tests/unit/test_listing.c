@@ -30,7 +30,7 @@ static void round_trip(void **state)
 
     assert_int_equal(bk_buf_str(&text, BK_LISTING_HEAD), 0);
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(bk_listing_line(&text, &all[i], all[i].type == BAKE_FILE ? KIT_SHA : NULL),
+        assert_int_equal(bk_listing_line(&text, &all[i], all[i].type == BAKE_FILE ? KIT_SUM : NULL),
                          0);
     for (size_t p = 0; p < 4; p++) {
         struct text_pull pull = {.data = text.data, .n = text.len, .piece = pieces[p]};
@@ -43,7 +43,7 @@ static void round_trip(void **state)
         for (size_t i = 0; i < n; i++) {
             assert_int_equal(bk_listr_next(r, &e, &sha, &err), 0);
             same(&e, &all[i]);
-            assert_string_equal(sha, e.type == BAKE_FILE ? KIT_SHA : "");
+            assert_string_equal(sha, e.type == BAKE_FILE ? KIT_SUM : "");
             assert_int_equal(e.valid, KIT_ALL & ~BAKE_HAS_INODE);
         }
         assert_int_equal(bk_listr_next(r, &e, &sha, &err), BAKE_END);
@@ -212,9 +212,9 @@ static void garbled(void **state)
         "./x type=char device=native,1,x\n",
         "./x type=char device=native,1,2,3\n",
         "./x type=char device=\n",
-        "./x type=file sha256digest=\n",
-        "./x type=file sha256digest=abc\n",
-        "./x type=file sha256digest=" KIT_SHA "0\n",
+        "./x type=file xxh128digest=\n",
+        "./x type=file xxh128digest=abc\n",
+        "./x type=file xxh128digest=" KIT_SUM "0\n",
         "./x type=file uname=\\1\n",
         "./x type=file gname=\\\n",
         "./x type=file", /* cut */

@@ -64,7 +64,7 @@ static void read_by_libarchive(void **state)
 
     assert_int_equal(bk_buf_str(&text, BK_LISTING_HEAD), 0);
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(bk_listing_line(&text, &all[i], all[i].type == BAKE_FILE ? KIT_SHA : NULL),
+        assert_int_equal(bk_listing_line(&text, &all[i], all[i].type == BAKE_FILE ? KIT_SUM : NULL),
                          0);
     assert_non_null(a);
     assert_int_equal(archive_read_support_format_mtree(a), ARCHIVE_OK);

@@ -281,7 +281,7 @@ static void test_devices(void **state)
     st = kit_stat(k, "disk");
     assert_int_equal(st.st_mode, S_IFBLK | 0660);
     assert_int_equal(st.st_rdev, makedev(259, 70000));
-    assert_int_equal(kit_put(k, &e, NULL, 0), BAKE_E_EXISTS);
+    assert_int_equal(kit_put(k, &e, NULL, 0), BAKE_END);
     assert_int_equal(kit_counts(k).same, 1);
     e.dev_minor++;
     assert_int_equal(kit_put(k, &e, NULL, 0), BAKE_E_EXISTS);
@@ -305,7 +305,7 @@ static void test_fifo(void **state)
     assert_int_equal(kit_put(k, &e, NULL, 0), BAKE_OK);
     assert_int_equal(kit_stat(k, "pipe").st_mode, S_IFIFO | 0622);
     has_time(k, "pipe", T0);
-    assert_int_equal(kit_put(k, &e, NULL, 0), BAKE_E_EXISTS);
+    assert_int_equal(kit_put(k, &e, NULL, 0), BAKE_END);
     assert_int_equal(kit_counts(k).same, 1);
     assert_int_equal(kit_file(k, "pipe", "x"), BAKE_E_EXISTS);
     assert_int_equal(kit_counts(k).others, 1);
@@ -325,12 +325,11 @@ static void test_same_and_kept(void **state)
     assert_int_equal(kit_counts(k).links, 2);
     kit_finish(k);
     kit_open(k, 0);
-    assert_int_equal(kit_file(k, "f", "text"), BAKE_E_EXISTS);
-    assert_int_equal(kit_link(k, BAKE_SYMLINK, "s", "f"), BAKE_E_EXISTS);
-    assert_int_equal(kit_link(k, BAKE_HARDLINK, "h", "f"), BAKE_E_EXISTS);
+    assert_int_equal(kit_file(k, "f", "text"), BAKE_END);
+    assert_int_equal(kit_link(k, BAKE_SYMLINK, "s", "f"), BAKE_END);
+    assert_int_equal(kit_link(k, BAKE_HARDLINK, "h", "f"), BAKE_END);
     assert_int_equal(kit_counts(k).same, 3);
     assert_int_equal(kit_counts(k).kept, 0);
-    assert_non_null(strstr(k->error, "already"));
     assert_int_equal(kit_file(k, "f", "other"), BAKE_E_EXISTS);
     e.size = 4;
     e.mtime_ns++;
