@@ -11,13 +11,14 @@
 
 int bk_json_parse(const char *text, size_t n, const char *what, json_t **ret, struct bk_err *err)
 {
-    json_error_t e;
+    json_error_t e = {0};
     json_t *j = json_loadb(text ? text : "", n, JSON_REJECT_DUPLICATES, &e);
     if (j) {
         *ret = j;
         return 0;
     }
-    if (json_error_code(&e) == json_error_out_of_memory)
+    /* jansson has no text only where it could not allocate. */
+    if (json_error_code(&e) == json_error_out_of_memory || !e.text[0])
         return bk_nomem(err);
     return bk_fail(err, BAKE_E_CORRUPT, "%s: not valid JSON: line %d, column %d: %s", what, e.line,
                    e.column, e.text);

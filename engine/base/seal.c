@@ -26,7 +26,8 @@ int bk_json_seal(const json_t *j, struct bk_buf *b, struct bk_err *err)
     if (!json_is_object(j))
         return bk_fail(err, BAKE_E_INTERNAL, "cannot seal what is not a JSON object");
     json_t *copy BK_JSON = json_copy((json_t *)j); /* shallow; an old seal is not part of it */
-    if (!copy)
+    /* jansson leaves out of a copy what it has no memory for, without a word */
+    if (json_object_size(copy) != json_object_size(j))
         return bk_nomem(err);
     (void)json_object_del(copy, SEAL_KEY);
     size_t start = b->len;

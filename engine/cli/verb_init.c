@@ -16,7 +16,7 @@ static const char pipeline_text[] =
     "#   bakengine run pipeline.yaml               does it\n"
     "#   bakengine plugins files                   explains a plugin's options\n"
     "pipeline: main\n"
-    "env_file: .env                 # copy .env.example; the environment wins over it\n"
+    "#env_file: .env                # for ${...} below; the environment wins over it\n"
     "\n"
     "sources:\n"
     "  - name: system\n"
@@ -48,8 +48,9 @@ static const char pipeline_text[] =
     "  prune: \"0 7 * * *\"\n";
 
 static const char env_text[] =
-    "# Names that pipeline.yaml reads. Copy this file to .env, set what you need, and keep it to\n"
-    "# yourself: chmod 600 .env\n"
+    "# Names that pipeline.yaml reads. Copy this file to .env, set what you need, keep it to "
+    "yourself\n"
+    "# (chmod 600 .env), and take away the '#' before env_file in pipeline.yaml.\n"
     "#BACKUP_DIR=/srv/backups\n";
 
 static int check_new(const char *dir, const char *name, struct bk_err *err)
@@ -99,9 +100,8 @@ int bk_verb_init(struct bk_cli *cli, struct bk_err *err)
     if (!cli->args.quiet)
         printf("wrote %s and .env.example beside it\n"
                "next: look through it, then\n"
-               "  cp %s/.env.example %s/.env\n"
                "  bakengine validate %s\n"
                "  bakengine run %s --dry-run\n",
-               path, dir, dir, path, path);
+               path, path, path);
     return BAKE_OK;
 }

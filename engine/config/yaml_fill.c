@@ -61,6 +61,12 @@ static void unset(struct fill *f, const char *name)
 
 static void add_value(struct fill *f, const char *name, const char *value)
 {
+    if (f->out.len + strlen(value) > BK_YAML_MAX_BYTES) { /* a long one many times: not even made */
+        if (!f->bad)
+            bk_diag_error(f->diags, f->node->at, "too long once '${...}' are filled in");
+        f->bad = true;
+        return;
+    }
     if (!bk_is_utf8(value, strlen(value))) {
         bk_diag_error(f->diags, f->node->at, "the value of '${%s}' is not UTF-8", name);
         f->bad = true;

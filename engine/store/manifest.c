@@ -50,34 +50,52 @@ void bk_manifest_free(struct bk_manifest *m)
     free(m);
 }
 
+/* The functions below return NULL when out of memory: a manifest that leaves something out without
+ * a word would be worse than none. */
+
+static json_t *whole(json_t *j, bool ok)
+{
+    if (ok)
+        return j;
+    json_decref(j);
+    return NULL;
+}
+
 static json_t *strings_json(const struct bk_strv *v)
 {
     json_t *a = json_array();
+    bool ok = a;
 
-    for (size_t i = 0; i < v->n; i++)
-        json_array_append_new(a, json_string(v->items[i]));
-    return a;
+    for (size_t i = 0; ok && i < v->n; i++)
+        ok = json_array_append_new(a, json_string(v->items[i])) == 0;
+    return whole(a, ok);
+}
+
+static json_t *object_json(const struct bk_object *o)
+{
+    json_t *j = json_object();
+
+    bk_json_set_str(j, "name", o->name);
+    bk_json_set_str(j, "role", o->role);
+    bk_json_set_u64(j, "size", o->size);
+    bk_json_set_str(j, "sha256", o->sha256);
+    return j;
 }
 
 static json_t *objects_json(const struct bk_mcomp *c)
 {
     json_t *a = json_array();
+    bool ok = a;
 
-    for (size_t i = 0; i < c->n_objects; i++) {
-        json_t *j = json_object();
-
-        bk_json_set_str(j, "name", c->objects[i].name);
-        bk_json_set_str(j, "role", c->objects[i].role);
-        bk_json_set_u64(j, "size", c->objects[i].size);
-        bk_json_set_str(j, "sha256", c->objects[i].sha256);
-        json_array_append_new(a, j);
-    }
-    return a;
+    for (size_t i = 0; ok && i < c->n_objects; i++)
+        ok = json_array_append_new(a, object_json(&c->objects[i])) == 0;
+    return whole(a, ok);
 }
 
 static json_t *comp_json(const struct bk_mcomp *c)
 {
     json_t *j = json_object();
+    bool ok;
 
     bk_json_set_str(j, "name", c->name);
     bk_json_set_str(j, "kind", c->kind == BAKE_TREE ? "tree" : "blob");
@@ -94,12 +112,22 @@ static json_t *comp_json(const struct bk_mcomp *c)
     bk_json_set_real(j, "duration", (double)c->duration_ms / 1000.0);
     if (c->sha256[0])
         bk_json_set_str(j, "sha256", c->sha256);
-    json_object_set_new(j, "transforms", strings_json(&c->transforms));
-    json_object_set_new(j, "objects", objects_json(c));
+    ok = json_object_set_new(j, "transforms", strings_json(&c->transforms)) == 0 &&
+         json_object_set_new(j, "objects", objects_json(c)) == 0;
     bk_json_set_str(j, "fingerprint", c->fingerprint);
     if (c->facts)
-        json_object_set(j, "facts", c->facts);
-    return j;
+        ok = ok && json_object_set(j, "facts", c->facts) == 0;
+    return whole(j, ok);
+}
+
+static json_t *comps_json(const struct bk_manifest *m)
+{
+    json_t *a = json_array();
+    bool ok = a;
+
+    for (size_t i = 0; ok && i < m->n_comps; i++)
+        ok = json_array_append_new(a, comp_json(&m->comps[i])) == 0;
+    return whole(a, ok);
 }
 
 static json_t *totals_json(const struct bk_manifest *m)
@@ -118,37 +146,37 @@ static json_t *totals_json(const struct bk_manifest *m)
 
 json_t *bk_manifest_json(const struct bk_manifest *m)
 {
-    json_t *j = json_object(), *comps = json_array();
+    json_t *j = json_object();
+    bool ok;
 
     bk_json_set_u64(j, "manifest_version", BK_MANIFEST_VERSION);
     bk_json_set_str(j, "id", m->id);
     bk_json_set_str(j, "pipeline", m->pipeline);
     bk_json_set_str(j, "type", m->type);
     bk_json_set_str(j, "parent", m->parent);
-    json_object_set_new(j, "tags", strings_json(&m->tags));
+    ok = json_object_set_new(j, "tags", strings_json(&m->tags)) == 0;
     bk_json_set_time(j, "start", m->start_ns);
     bk_json_set_time(j, "end", m->end_ns);
     bk_json_set_str(j, "hostname", m->host);
     bk_json_set_str(j, "engine", m->engine);
     if (m->plugins)
-        json_object_set(j, "plugins", m->plugins);
+        ok = ok && json_object_set(j, "plugins", m->plugins) == 0;
     bk_json_set_bool(j, "encrypted", m->encrypted);
     if (m->has_level)
-        json_object_set_new(j, "compression_level", json_integer(m->compression_level));
-    for (size_t i = 0; i < m->n_comps; i++)
-        json_array_append_new(comps, comp_json(&m->comps[i]));
-    json_object_set_new(j, "components", comps);
-    json_object_set_new(j, "totals", totals_json(m));
+        ok = ok && json_object_set_new(j, "compression_level",
+                                       json_integer(m->compression_level)) == 0;
+    ok = ok && json_object_set_new(j, "components", comps_json(m)) == 0 &&
+         json_object_set_new(j, "totals", totals_json(m)) == 0;
     if (m->pipeline_file)
-        json_object_set(j, "pipeline_file", m->pipeline_file);
-    return j;
+        ok = ok && json_object_set(j, "pipeline_file", m->pipeline_file) == 0;
+    return whole(j, ok);
 }
 
 int bk_manifest_write(const struct bk_manifest *m, struct bk_buf *out, struct bk_err *err)
 {
     json_t *j BK_JSON = bk_manifest_json(m);
 
-    return bk_json_seal(j, out, err);
+    return j ? bk_json_seal(j, out, err) : bk_nomem(err);
 }
 
 bool bk_manifest_good(const struct bk_manifest *m)

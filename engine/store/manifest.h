@@ -68,7 +68,7 @@ const struct bk_object *bk_mcomp_object(const struct bk_mcomp *c, const char *ro
 /* Sums over components. */
 void bk_manifest_totals(const struct bk_manifest *m, uint64_t *bytes_in, uint64_t *bytes_stored,
                         uint64_t *entries, uint64_t *warnings);
-/* The JSON document, for --json. A new reference. */
+/* The JSON document, for --json. A new reference; NULL: out of memory. */
 json_t *bk_manifest_json(const struct bk_manifest *m);
 
 #endif

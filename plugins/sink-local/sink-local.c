@@ -158,8 +158,8 @@ static int check_root(const struct local *s, struct bake_ctx *ctx)
         return bake_fail(ctx, BAKE_E_CONFIG, "a part of '%s' is not a directory", s->root);
     if (errno != ENOENT)
         return local_fail(s, ctx, errno, "look at", "");
-    if (!s->create)
-        return bake_fail(ctx, BAKE_E_CONFIG,
+    if (!s->create) /* a disk that is not mounted today: other sinks go on without it */
+        return bake_fail(ctx, BAKE_E_UNAVAILABLE,
                          "'%s' does not exist and 'create' is false\n"
                          "HINT: mount it or make the directory, then try again",
                          s->root);

@@ -118,10 +118,12 @@ static void take_short(struct files_reader *r, uint64_t got)
         r->entry.size = r->size = r->data = got;
 }
 
-/* Until it is the same before and after: then it is one state of the file, not a mixture. */
-static int load(struct files_reader *r, int *ret_rc)
+/* Until it is the same before and after: then it is one state of the file, not a mixture. seen: it
+ * was looked at when it was open; else what differs from the walk's view may have changed before,
+ * which is nothing to speak of. */
+static int load(struct files_reader *r, bool seen, int *ret_rc)
 {
-    for (int tries = 1;; tries++) {
+    for (int tries = seen ? 1 : 0;; tries++) {
         uint64_t got = 0;
         struct files_stat after;
         int error = read_whole(r, &got);
@@ -162,18 +164,20 @@ static int prepare(struct files_reader *r, int *ret_rc)
     r->fd = files_open_quiet(r->walk.dirfd, r->walk.name, 0);
     if (r->fd < 0)
         return errno;
+    bool small =
+        r->walk.st.size <= r->source->limits.whole && r->walk.st.allocated >= r->walk.st.size;
     int error = 0;
     r->before = r->walk.st;
     /* A small file is looked at after it was read: if it is then as the walk has just seen it, that
      * is one look less for almost every file there is. */
-    if (r->before.size > r->source->limits.whole || r->before.allocated < r->before.size)
+    if (!small)
         error = look_again(r, ret_rc);
     if (error == 0 && *ret_rc == BAKE_OK)
         error = plan(r);
     if (error != 0 || *ret_rc != BAKE_OK)
         return error;
     if (r->data <= r->source->limits.whole)
-        error = load(r, ret_rc);
+        error = load(r, !small, ret_rc);
     if (error == 0 && !r->is_whole)
         (void)posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     return error;

@@ -57,8 +57,8 @@ load helpers
         [ "${line%% *}" = bakengine ] && line="$BAKENGINE ${line#* }"
         sh -c "$line" >/dev/null 2>said || { echo "$line" >&2; cat said >&2; return 1; }
     done < <(sed -n 's/^  //p' <<<"$output")
-    [ -f conf/.env ]
-    chmod 600 conf/.env
+    cp conf/.env.example conf/.env
+    sed -i 's/^#env_file/env_file/' conf/pipeline.yaml
     sed -i "s|paths: \[/etc\]|paths: [$WORK/src]|" conf/pipeline.yaml
     echo "BACKUP_DIR=$WORK/elsewhere" >>conf/.env
     expect 0 run conf/pipeline.yaml

@@ -36,6 +36,8 @@ void fm_fail_at(size_t n)
 
 size_t fm_calls(void) { return calls; }
 
+void *fm_plain(size_t n) { return __real_malloc(n); }
+
 static bool fails(void)
 {
     calls++;

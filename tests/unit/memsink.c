@@ -298,6 +298,17 @@ static void put_abort(void *put)
     put_free(p);
 }
 
+static int copy_object(struct get *g, const struct ms_object *o, uint64_t offset, uint64_t length)
+{
+    assert(offset <= o->n);
+    g->n = length && length < o->n - offset ? (size_t)length : o->n - (size_t)offset;
+    g->data = malloc(g->n ? g->n : 1);
+    if (!g->data)
+        return BAKE_E_NOMEM;
+    memcpy(g->data, o->data + offset, g->n);
+    return BAKE_OK;
+}
+
 static int get_begin(void *self, struct bake_ctx *ctx, const char *name, uint64_t offset,
                      uint64_t length, void **ret_get)
 {
@@ -308,25 +319,25 @@ static int get_begin(void *self, struct bake_ctx *ctx, const char *name, uint64_
 
     if (rc < 0)
         return rc;
-    pthread_mutex_lock(&s->lock);
-    o = find(s, name);
-    if (!o) {
-        pthread_mutex_unlock(&s->lock);
-        return bake_fail(ctx, BAKE_E_NOTFOUND, "there is no '%s'", name);
-    }
     g = calloc(1, sizeof(*g));
-    assert(g && offset <= o->n);
+    if (!g || !(g->name = bk_strdup(name))) {
+        free(g);
+        return bake_fail(ctx, BAKE_E_NOMEM, "out of memory");
+    }
     g->sink = s;
     g->ctx = ctx;
-    g->name = bk_strdup(name);
-    g->n = length && length < o->n - offset ? (size_t)length : o->n - (size_t)offset;
-    g->data = malloc(g->n ? g->n : 1);
-    assert(g->data && g->name);
-    memcpy(g->data, o->data + offset, g->n);
-    s->gets_open++;
+    pthread_mutex_lock(&s->lock);
+    o = find(s, name);
+    rc = o ? copy_object(g, o, offset, length) : BAKE_E_NOTFOUND;
+    s->gets_open += rc >= 0;
     pthread_mutex_unlock(&s->lock);
-    *ret_get = g;
-    return BAKE_OK;
+    if (rc >= 0) {
+        *ret_get = g;
+        return BAKE_OK;
+    }
+    free(g->name);
+    free(g);
+    return bake_fail(ctx, rc, "there is no '%s', or no memory for it", name);
 }
 
 static int get_read(void *get, struct bake_out *out)
@@ -372,8 +383,9 @@ static int list(void *self, struct bake_ctx *ctx, const char *prefix,
 
     pthread_mutex_lock(&s->lock);
     for (size_t i = s->n; rc >= 0 && i-- > 0;) /* backwards: any order is allowed */
-        if (bk_starts(s->objects[i].name, prefix))
-            (void)bk_strv_add(&names, s->objects[i].name);
+        if (bk_starts(s->objects[i].name, prefix) &&
+            bk_strv_add(&names, s->objects[i].name) < 0)
+            rc = bake_fail(ctx, BAKE_E_NOMEM, "out of memory");
     pthread_mutex_unlock(&s->lock);
     for (size_t i = 0; rc == 0 && i < names.n; i++) {
         struct ms_object *o = ms_find(s, names.items[i]);

@@ -9,7 +9,7 @@ foreach(part sink store filesum layout listing listing_mtree manifest
   bake_unit_test(${part} DEPENDS store_kit)
 endforeach()
 
-# Memory that runs out: the calls of everything that is linked statically, and jansson's.
+# Memory that runs out: the calls of everything that is linked statically.
 bake_unit_test(store_nomem DEPENDS store_kit)
 target_sources(test_store_nomem PRIVATE failmalloc.c)
 target_link_options(test_store_nomem PRIVATE

