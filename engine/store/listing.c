@@ -11,7 +11,7 @@
 #define NS 1000000000
 /* mtree(5) has no keyword for XXH128, and its readers complain of those they do not know; but tags
  * are free text to them. */
-#define DIGEST_TAG "tags=xxh128:"
+#define DIGEST_TAG "xxh128:"
 
 static const struct {
     uint32_t type;
@@ -133,7 +133,7 @@ int bk_listing_line(struct bk_buf *out, const struct bake_entry *e, const char *
     if (e->type == BAKE_CHARDEV || e->type == BAKE_BLOCKDEV)
         bk_buf_printf(out, " device=native,%u,%u", e->dev_major, e->dev_minor);
     if (digest) {
-        bk_buf_str(out, " " DIGEST_TAG);
+        bk_buf_str(out, " tags=" DIGEST_TAG);
         bk_buf_str(out, digest);
     }
     return bk_buf_char(out, '\n');
@@ -329,8 +329,8 @@ static bool set_key(struct bake_entry *e, const char **digest, const char *key, 
         return unescape(value) && (e->link = value);
     if (bk_streq(key, "device"))
         return set_device(e, value);
-    if (bk_streq(key, "tags") && bk_starts(value, DIGEST_TAG + strlen("tags="))) {
-        *digest = value + strlen(DIGEST_TAG) - strlen("tags=");
+    if (bk_streq(key, "tags") && bk_starts(value, DIGEST_TAG)) {
+        *digest = value + strlen(DIGEST_TAG);
         return bk_unhex(*digest, raw, sizeof(raw));
     }
     return true;

@@ -163,8 +163,8 @@ json_t *bk_manifest_json(const struct bk_manifest *m)
         ok = ok && json_object_set(j, "plugins", m->plugins) == 0;
     bk_json_set_bool(j, "encrypted", m->encrypted);
     if (m->has_level)
-        ok = ok && json_object_set_new(j, "compression_level",
-                                       json_integer(m->compression_level)) == 0;
+        ok = ok &&
+             json_object_set_new(j, "compression_level", json_integer(m->compression_level)) == 0;
     ok = ok && json_object_set_new(j, "components", comps_json(m)) == 0 &&
          json_object_set_new(j, "totals", totals_json(m)) == 0;
     if (m->pipeline_file)

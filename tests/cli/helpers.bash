@@ -231,9 +231,12 @@ wait_until() {
     done
 }
 
+gone() { ! grep -q '^State:[[:space:]]*[^Z]' "/proc/$PID/status" 2>/dev/null; }
+
 # ended CODE: the one that was started ends with this code.
 ended() {
     local code=0
+    wait_until 60 gone || kill -KILL "$PID"
     wait "$PID" || code=$?
     [ "$code" -eq "$1" ] && return 0
     echo "ended with $code, not $1" >&2

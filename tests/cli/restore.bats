@@ -197,7 +197,7 @@ names() { "$BAKENGINE" restore p.yaml --dry-run --json --target x "$@" |
 @test "a store's address needs no plugin but the sink's and the transforms'" {
     staged p.yaml demo "blobs: [a]"
     backup p.yaml one
-    BAKENGINE_PLUGIN_PATH= expect 2 restore store --target out
+    BAKENGINE_PLUGIN_PATH='' expect 2 restore store --target out
     unset BAKENGINE_PLUGIN_PATH
     expect 0 restore store --target out
     same text "$(head -1 out/a)" a

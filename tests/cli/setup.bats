@@ -72,7 +72,7 @@ load helpers
     cd here
     expect 0 init
     expect 0 validate pipeline.yaml
-    cd ..
+    cd "$WORK"
     expect 0 init --quiet there
     silent
     expect 0 init --json third

@@ -7,7 +7,7 @@ busy() {
     staged "$1" demo "blobs: [big/a, big/b], size: 1 TiB" "transforms: [{plugin: zstd}]" "parallel: 2"
 }
 
-underway() { [ -n "$(find store/backups store/writers -type f 2>/dev/null)" ]; }
+underway() { [ -n "$(find store/writers -type f 2>/dev/null)" ]; }
 
 # send SIGNAL CODE: the one that was started ends with CODE in under two seconds.
 send() {

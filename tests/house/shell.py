@@ -34,7 +34,10 @@ def check():
                 for name, runs in found if runs and not os.access(os.path.join(house.TOP, name),
                                                                   os.X_OK)]
     for more, chosen in ((["-x"], [name for name, runs in found if runs]),
-                         (["-x", "-s", "sh"], [name for name, runs in found if not runs])):
+                         (["-x", "-s", "sh"], [name for name, runs in found
+                                               if not runs and not name.endswith(".bash")]),
+                         (["-x", "-s", "bash"], [name for name, runs in found
+                                                 if not runs and name.endswith(".bash")])):
         if not chosen:
             continue
         done = subprocess.run([tool, *more, "-f", "gcc", *chosen], cwd=house.TOP, text=True,

@@ -1,10 +1,12 @@
 """What the integration tests share: a place to work in, pipelines, running the real program."""
+import ctypes
 import hashlib
 import json
 import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -129,7 +131,7 @@ class Bench(unittest.TestCase):
             f.close()
         result = Result(argv, code, *texts, rss)
         self.assertNotIn(b"Sanitizer", result.err, str(result))
-        if code < 0 and code != -9:
+        if code < 0 and code not in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
             self.fail(f"ended by signal {-code}: {result}")
         return result
 
@@ -180,6 +182,25 @@ class Bench(unittest.TestCase):
 def forget(path):
     """Removes a tree, whatever is in it."""
     subprocess.run(["rm", "-rf", path], check=True)
+
+
+class Xxh128(ctypes.Structure):
+    """What the library returns."""
+    _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
+
+
+def xxh128(chunks):
+    """XXH128 of bytes, or of an iterable of them, by the library that the program uses too."""
+    lib = ctypes.CDLL("libxxhash.so.0")
+    lib.XXH3_createState.restype = ctypes.c_void_p
+    lib.XXH3_128bits_digest.restype = Xxh128
+    state = ctypes.c_void_p(lib.XXH3_createState())
+    lib.XXH3_128bits_reset(state)
+    for chunk in [chunks] if isinstance(chunks, bytes) else chunks:
+        lib.XXH3_128bits_update(state, chunk, ctypes.c_size_t(len(chunk)))
+    got = lib.XXH3_128bits_digest(state)
+    lib.XXH3_freeState(state)
+    return f"{got.high:016x}{got.low:016x}"
 
 
 def seal(text):

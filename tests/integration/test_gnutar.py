@@ -61,21 +61,20 @@ class OtherPrograms(bake.Bench):
         self.assertEqual(said, text.count(b"\n") - 1)
 
     def test_listing_tells_the_digests(self):
-        """Every file's digest in the listing, checked with sha256sum."""
+        """Every file's digest in the listing, held against the file."""
         text = self.tool("zstd", "-dcq", f"{self.folder}/all.mtree.zst").stdout.splitlines()
         self.assertEqual(text[0], b"#mtree")
-        sums, names = [], 0
+        checked, names = 0, 0
         for line in text[1:]:
             name, _, rest = line.partition(b" ")
             names += 1
             keys = dict(pair.split(b"=", 1) for pair in rest.split())
-            if b"sha256digest" in keys and b"\\" not in name and int(keys[b"size"]) < 1 << 24:
-                sums.append(keys[b"sha256digest"] + b"  /" + name[2:] + b"\n")
+            if b"tags" in keys and b"\\" not in name and int(keys[b"size"]) < 1 << 24:
+                with open(b"/" + name[2:], "rb") as f:
+                    self.assertEqual(keys[b"tags"].decode(), "xxh128:" + bake.xxh128(f.read()), name)
+                checked += 1
         self.assertEqual(names, len(snapshot.take(self.src, read=False)))
-        self.assertGreater(len(sums), 40)
-        with open(self.path("sums"), "wb") as f:
-            f.writelines(sums)
-        self.tool("sha256sum", "-c", "--strict", "--quiet", self.path("sums"))
+        self.assertGreater(checked, 40)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@
 void fm_fail_from(size_t n);
 /* The n-th alone. */
 void fm_fail_at(size_t n);
-size_t fm_calls(void); /* since then */
+size_t fm_calls(void);    /* since then */
 void *fm_plain(size_t n); /* memory that does not run out */
 
 #endif

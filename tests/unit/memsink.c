@@ -66,7 +66,8 @@ void ms_heal(struct memsink *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* ---- the objects, under the lock -------------------------------------------------------------- */
+/* ---- the objects, under the lock --------------------------------------------------------------
+ */
 
 static size_t lower(const struct memsink *s, const char *name)
 {
@@ -164,7 +165,8 @@ size_t ms_count(struct memsink *s, const char *prefix)
     return n;
 }
 
-/* ---- the plugin ------------------------------------------------------------------------------- */
+/* ---- the plugin -------------------------------------------------------------------------------
+ */
 
 /* The fault that is due, or NULL. Counts the call. */
 static const struct ms_fault *due(struct memsink *s, enum ms_op op, const char *name)
@@ -383,8 +385,7 @@ static int list(void *self, struct bake_ctx *ctx, const char *prefix,
 
     pthread_mutex_lock(&s->lock);
     for (size_t i = s->n; rc >= 0 && i-- > 0;) /* backwards: any order is allowed */
-        if (bk_starts(s->objects[i].name, prefix) &&
-            bk_strv_add(&names, s->objects[i].name) < 0)
+        if (bk_starts(s->objects[i].name, prefix) && bk_strv_add(&names, s->objects[i].name) < 0)
             rc = bake_fail(ctx, BAKE_E_NOMEM, "out of memory");
     pthread_mutex_unlock(&s->lock);
     for (size_t i = 0; rc == 0 && i < names.n; i++) {

@@ -1,6 +1,8 @@
 /* What the store's tests share. */
 #include "storekit.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +60,16 @@ void kit_release(struct kit *k)
     }
     assert_int_equal(atomic_load(&k->transforms_open), 0);
     bk_cancel_free(k->cancel);
+}
+
+void *kit_fire(void *arg)
+{
+    struct kit *k = arg;
+
+    (void)bk_cancel_sleep(k->cancel, 50);
+    k->fired_ms = bk_monotonic_ms();
+    bk_cancel_fire(k->cancel);
+    return NULL;
 }
 
 uint64_t kit_random(uint64_t *state)

@@ -15,7 +15,7 @@
 #include "store/store.h"
 
 #define KIT_PARTS 3
-#define KIT_ID "nightly-20251105T120000Z-3f9c2a"
+#define KIT_ID    "nightly-20251105T120000Z-3f9c2a"
 
 struct kit {
     struct bk_pipeline pipeline;
@@ -26,6 +26,7 @@ struct kit {
     atomic_int transforms_open;
     struct bk_cancel *cancel;
     struct bk_store *store; /* NULL until kit_open() */
+    uint64_t fired_ms;      /* when kit_fire() did */
     struct bk_err err;
 };
 
@@ -35,6 +36,9 @@ int kit_open(struct kit *k, enum bk_store_mode mode); /* closes what was open be
 void kit_must_open(struct kit *k);                    /* for writing */
 /* Checks that nothing is left open, too. */
 void kit_release(struct kit *k);
+
+/* A thread's main: fires the cancel (arg is the kit) after 50 ms. */
+void *kit_fire(void *arg);
 
 /* n bytes that look random, but are the same for the same seed; owned by the caller. */
 char *kit_bytes(size_t n, uint64_t seed);

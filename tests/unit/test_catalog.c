@@ -165,8 +165,7 @@ static void damaged_stay_listed(void **state)
     assert_string_equal(f->c->backups[2].id, bad); /* by the time in its id */
     assert_true(get(f, "x-20251105T120009Z-000002")->good);
     assert_null(get(f, "named-by-hand")->manifest);
-    assert_int_equal(bk_catalog_find(f->c, "x-20251105T120005Z", 0, &b, &f->k.err),
-                     BAKE_E_CORRUPT);
+    assert_int_equal(bk_catalog_find(f->c, "x-20251105T120005Z", 0, &b, &f->k.err), BAKE_E_CORRUPT);
     assert_int_equal(bk_catalog_find(f->c, "latest", 0, &b, &f->k.err), 0);
     assert_string_equal(b->id, "x-20251105T120009Z-000002");
     /* A damaged one of the pipeline "x-y" is not one of "x". */
@@ -262,8 +261,9 @@ static void records(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(order_and_filters),   TEST(good_and_missing), TEST(no_longer_wanted),
-        TEST(damaged_stay_listed), TEST(sink_trouble),     TEST(finding),
+        TEST(order_and_filters), TEST(good_and_missing),
+        TEST(no_longer_wanted),  TEST(damaged_stay_listed),
+        TEST(sink_trouble),      TEST(finding),
         TEST(records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,9 +185,10 @@ static void no_progress(void **state)
         for (size_t i = 0; i < 3; i++) {
             fix_init(&f);
             f.cfgs[link].stuck_at = when[i];
-            assert_int_equal(drive(&f, 3, BAKE_FORWARD, "0123456789012345678901234567890123456789"
-                                                        "0123456789012345678901234567890123456789"
-                                                        "0123456789012345678901234567890123456789",
+            assert_int_equal(drive(&f, 3, BAKE_FORWARD,
+                                   "0123456789012345678901234567890123456789"
+                                   "0123456789012345678901234567890123456789"
+                                   "0123456789012345678901234567890123456789",
                                    120, 9, &err),
                              BAKE_E_INTERNAL);
             assert_non_null(strstr(err.text, "makes no progress"));
@@ -226,8 +227,8 @@ static void failures(void **state)
         int rc, expect;
         bool silent;
     } cases[] = {
-        {BAKE_E_CORRUPT, BAKE_E_CORRUPT, false}, {BAKE_E_KEY, BAKE_E_KEY, false},
-        {BAKE_E_CHILD, BAKE_E_CHILD, true},      {-77, BAKE_E_INTERNAL, true},
+        {BAKE_E_CORRUPT, BAKE_E_CORRUPT, false},    {BAKE_E_KEY, BAKE_E_KEY, false},
+        {BAKE_E_CHILD, BAKE_E_CHILD, true},         {-77, BAKE_E_INTERNAL, true},
         {BAKE_E_CANCELLED, BAKE_E_CANCELLED, true},
     };
 
@@ -279,8 +280,7 @@ static void taker_fails(void **state)
     for (size_t links = 0; links < 3; links++) {
         fix_init(&f);
         f.emit_rc = BAKE_E_NOSPACE;
-        assert_int_equal(drive(&f, links, BAKE_FORWARD, "0123456789", 10, 3, &err),
-                         BAKE_E_NOSPACE);
+        assert_int_equal(drive(&f, links, BAKE_FORWARD, "0123456789", 10, 3, &err), BAKE_E_NOSPACE);
         assert_string_equal(err.text, "the taker's reason");
         assert_int_equal(f.emits, 1);
     }

@@ -20,8 +20,8 @@ static void everything(void **state)
         assert_int_equal(c.n_objects, 2);
         assert_int_equal(c.transforms.n, transforms);
         assert_int_equal(ms_count(&k.ms[1], "backups/" KIT_ID "/my app/x."), 2);
-        assert_int_equal(c.bytes_stored, comp_stored(&k, &c, "data")->n +
-                                             comp_stored(&k, &c, "listing")->n);
+        assert_int_equal(c.bytes_stored,
+                         comp_stored(&k, &c, "data")->n + comp_stored(&k, &c, "listing")->n);
         tree_read(&k, &c, &t, 0, &g);
         if (g.rc < 0)
             fail_msg("%s", k.err.text);
@@ -63,7 +63,7 @@ static void many_entries(void **state)
     struct bk_mcomp c;
     char *data = kit_bytes(300000, 2), path[64];
 
-    kit_init(&k, 1, 1);
+    kit_init(&k, 1, 0);
     kit_must_open(&k);
     for (size_t i = 0; i < 10000; i++) {
         (void)snprintf(path, sizeof(path), "d%05zu", i);
@@ -101,7 +101,7 @@ static void read_stream(struct kit *k, const struct bk_mcomp *c, unsigned flags,
 static void blob(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {0, 1, 3000001};
+    static const size_t sizes[] = {0, 1, 1200001};
 
     for (size_t i = 0; i < 3; i++) {
         struct kit k;
@@ -110,7 +110,7 @@ static void blob(void **state)
         struct bk_buf out = BK_BUF_INIT;
         char *data = kit_bytes(sizes[i], 3), *name;
 
-        kit_init(&k, 1, 2);
+        kit_init(&k, 1, 1);
         kit_must_open(&k);
         c.name = bk_strdup("db/50%.sql");
         assert_int_equal(bk_compw_open(k.store, KIT_ID, k.cancel, c.name, BAKE_BLOB, &w, &k.err),
@@ -119,7 +119,7 @@ static void blob(void **state)
         assert_int_equal(bk_compw_finish(w, &c, &k.err), 0);
         bk_compw_free(w);
         assert_int_equal(c.n_objects, 1);
-        assert_string_equal(c.objects[0].name, "db/50%25.sql.fk.fk");
+        assert_string_equal(c.objects[0].name, "db/50%25.sql.fk");
         name = bk_comp_object_name(k.store, c.name, BAKE_BLOB);
         assert_string_equal(c.objects[0].name, name);
         free(name);
@@ -170,8 +170,8 @@ static void aborted(void **state)
         struct kit k;
         struct bk_compw *w = NULL;
         struct bk_err why = {0}, first = {0};
-        struct bake_entry e = {.struct_size = sizeof(e), .type = BAKE_FILE, .path = "a",
-                               .size = 300000};
+        struct bake_entry e = {
+            .struct_size = sizeof(e), .type = BAKE_FILE, .path = "a", .size = 300000};
 
         kit_init(&k, 2, 1);
         kit_must_open(&k);
@@ -247,16 +247,16 @@ static void sink_breaks(void **state)
     (void)state;
     char *data = kit_bytes(300000, 1);
 
-    for (unsigned skip = 0; skip < 40; skip += 3) {
+    for (unsigned skip = 0; skip < 5; skip++) { /* of at least six: the ring holds 1 MiB */
         struct kit k;
         struct tree t = {0};
         struct bk_mcomp c;
         char path[16];
 
-        kit_init(&k, 1, 1);
+        kit_init(&k, 1, 0);
         kit_must_open(&k);
         ms_fault(&k.ms[0], MS_PUT_WRITE, "x.tar", skip, 0, BAKE_E_IO);
-        for (int i = 0; i < 20; i++) {
+        for (int i = 0; i < 24; i++) {
             (void)snprintf(path, sizeof(path), "f%02d", i);
             (void)tree_add(&t, BAKE_FILE, path, data, 300000);
         }
@@ -274,7 +274,7 @@ static void sink_breaks(void **state)
 static void begin_fails(void **state)
 {
     (void)state;
-    for (int round = 0; round < 30; round++) {
+    for (int round = 0; round < 10; round++) {
         struct kit k;
         struct tree t = {0};
         struct bk_mcomp c;

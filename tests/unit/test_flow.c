@@ -18,7 +18,8 @@
 enum { STAGES = 4 };
 
 struct job;
-struct stage { /* reads from `in`, writes to `out`; the first makes the bytes, the last counts them */
+struct stage { /* reads from `in`, writes to `out`; the first makes the bytes, the last counts them
+                */
     struct job *job;
     int i;
     struct bk_ring *in, *out;
@@ -117,9 +118,8 @@ static void run(struct job *j)
     struct bk_err err = {0};
 
     for (int i = 0; i < STAGES; i++)
-        assert_int_equal(bk_flow_start(j->flow, "a name that is much too long", stage,
-                                       &j->stages[i], &err),
-                         0);
+        assert_int_equal(
+            bk_flow_start(j->flow, "a name that is much too long", stage, &j->stages[i], &err), 0);
 }
 
 static void all_goes_well(void **state)

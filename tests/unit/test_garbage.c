@@ -1,4 +1,5 @@
-/* run/garbage: what belongs to no backup goes, once it is old and nobody writes it; nothing else. */
+/* run/garbage: what belongs to no backup goes, once it is old and nobody writes it; nothing else.
+ */
 #include "storekit.h"
 
 #include "base/clock.h"
@@ -9,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MS 1000000ll
-#define GRACE ((int64_t)BK_GARBAGE_GRACE_MS * MS)
+#define MS     1000000ll
+#define GRACE  ((int64_t)BK_GARBAGE_GRACE_MS * MS)
 #define EXPIRE ((int64_t)BK_INTENT_EXPIRE_MS * MS)
 
 struct fix {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEASE "gc/lease"
+#define LEASE  "gc/lease"
 #define MINUTE (60 * 1000000000ll)
 
 struct fix {
@@ -44,9 +44,9 @@ static void intents(void **state)
     json_t *j = NULL;
     struct ms_object *o;
 
-    assert_int_equal(bk_intent_start(f->k.store, BK_WRITERS KIT_ID, "host-1", BAKE_PUT_IF_ABSENT, &i,
-                                     &f->k.err),
-                     0);
+    assert_int_equal(
+        bk_intent_start(f->k.store, BK_WRITERS KIT_ID, "host-1", BAKE_PUT_IF_ABSENT, &i, &f->k.err),
+        0);
     o = ms_find(&f->k.ms[0], BK_WRITERS KIT_ID);
     assert_non_null(o);
     assert_non_null(ms_find(&f->k.ms[1], BK_WRITERS KIT_ID));
@@ -66,9 +66,9 @@ static void intent_refused(void **state)
 
     ms_set(&f->k.ms[0], "writers/x", "theirs", 6);
     ms_set(&f->k.ms[1], "writers/x", "theirs", 6);
-    assert_int_equal(bk_intent_start(f->k.store, "writers/x", "h", BAKE_PUT_IF_ABSENT, &i,
-                                     &f->k.err),
-                     BAKE_E_EXISTS);
+    assert_int_equal(
+        bk_intent_start(f->k.store, "writers/x", "h", BAKE_PUT_IF_ABSENT, &i, &f->k.err),
+        BAKE_E_EXISTS);
     assert_null(i);
     assert_non_null(ms_find(&f->k.ms[0], "writers/x"));
     kit_must_open(&f->k);
@@ -206,8 +206,8 @@ static void sinks_clock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(intents),  TEST(intent_refused), TEST(intent_stays),    TEST(one_at_a_time),
-        TEST(expired),  TEST(unreadable),     TEST(gone_or_changed), TEST(races),
+        TEST(intents),       TEST(intent_refused), TEST(intent_stays),    TEST(one_at_a_time),
+        TEST(expired),       TEST(unreadable),     TEST(gone_or_changed), TEST(races),
         TEST(lease_trouble), TEST(sinks_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

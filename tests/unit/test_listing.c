@@ -156,8 +156,9 @@ static void nothing_known(void **state)
 static void what_others_write(void **state)
 {
     (void)state;
-    static const char text[] = "#mtree\n\n# a comment\n"
-                               "./x type=file optional tags=a,b unknown=key time=5.0 size=9 mode=644\n";
+    static const char text[] =
+        "#mtree\n\n# a comment\n"
+        "./x type=file optional tags=a,b unknown=key time=5.0 size=9 mode=644\n";
     struct bake_entry e;
     char path[16];
 

@@ -54,67 +54,73 @@ static json_t *place(json_t *j, int where)
     return where == 0 ? j : where == 1 ? comp(j, 1) : object(j);
 }
 
+static const struct {
+    int where;
+    const char *key;
+    bool optional;
+} all_members[] = {
+    {0, "manifest_version", false},
+    {0, "id", false},
+    {0, "pipeline", false},
+    {0, "type", false},
+    {0, "parent", true},
+    {0, "tags", false},
+    {0, "start", false},
+    {0, "end", false},
+    {0, "hostname", false},
+    {0, "engine", false},
+    {0, "encrypted", true},
+    {0, "components", false},
+    {1, "name", false},
+    {1, "kind", false},
+    {1, "status", false},
+    {1, "error", true},
+    {1, "group", true},
+    {1, "source", false},
+    {1, "plugin", false},
+    {1, "bytes_in", false},
+    {1, "bytes_stored", false},
+    {1, "entries", true},
+    {1, "warnings", true},
+    {1, "missing", true},
+    {1, "sha256", false},
+    {1, "transforms", false},
+    {1, "objects", false},
+    {1, "fingerprint", true},
+    {2, "name", false},
+    {2, "role", false},
+    {2, "size", false},
+    {2, "sha256", false},
+};
+
+static json_t *wrong_type(int type)
+{
+    return type == 0   ? json_real(1.5)
+           : type == 1 ? json_pack("[[]]")
+           : type == 2 ? json_pack("{s{}}", "x")
+                       : json_integer(-1);
+}
+
 /* Each member gone or of another type: refused, unless it may be absent. */
 static void members(void **state)
 {
     (void)state;
-    static const struct {
-        int where;
-        const char *key;
-        bool optional;
-    } all[] = {
-        {0, "manifest_version", false},
-        {0, "id", false},
-        {0, "pipeline", false},
-        {0, "type", false},
-        {0, "parent", true},
-        {0, "tags", false},
-        {0, "start", false},
-        {0, "end", false},
-        {0, "hostname", false},
-        {0, "engine", false},
-        {0, "encrypted", true},
-        {0, "components", false},
-        {1, "name", false},
-        {1, "kind", false},
-        {1, "status", false},
-        {1, "error", true},
-        {1, "group", true},
-        {1, "source", false},
-        {1, "plugin", false},
-        {1, "bytes_in", false},
-        {1, "bytes_stored", false},
-        {1, "entries", true},
-        {1, "warnings", true},
-        {1, "missing", true},
-        {1, "sha256", false},
-        {1, "transforms", false},
-        {1, "objects", false},
-        {1, "fingerprint", true},
-        {2, "name", false},
-        {2, "role", false},
-        {2, "size", false},
-        {2, "sha256", false},
-    };
     struct bk_err err = {0};
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+    for (size_t i = 0; i < sizeof(all_members) / sizeof(all_members[0]); i++) {
+        const char *key = all_members[i].key;
         json_t *j = good();
         int rc;
 
-        json_object_del(place(j, all[i].where), all[i].key);
+        json_object_del(place(j, all_members[i].where), key);
         rc = parse(j, &err);
-        if (rc != (all[i].optional ? 0 : BAKE_E_CORRUPT))
-            fail_msg("without '%s': %d %s", all[i].key, rc, err.text);
+        if (rc != (all_members[i].optional ? 0 : BAKE_E_CORRUPT))
+            fail_msg("without '%s': %d %s", key, rc, err.text);
         for (int type = 0; type < 4; type++) {
             j = good();
-            json_object_set_new(place(j, all[i].where), all[i].key,
-                                type == 0   ? json_real(1.5)
-                                : type == 1 ? json_pack("[[]]")
-                                : type == 2 ? json_pack("{s{}}", "x")
-                                            : json_integer(-1));
+            json_object_set_new(place(j, all_members[i].where), key, wrong_type(type));
             if (parse(j, &err) != BAKE_E_CORRUPT)
-                fail_msg("'%s' of type %d is taken: %s", all[i].key, type, err.text);
+                fail_msg("'%s' of type %d is taken: %s", key, type, err.text);
         }
     }
 }

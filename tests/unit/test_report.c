@@ -143,7 +143,7 @@ static void ticking(void **state)
     assert_int_equal(json_integer_value(json_object_get(s.last, "total_bytes")), 200);
     assert_true(json_real_value(json_object_get(s.last, "percent_done")) == 0.25);
     unsigned before = s.n;
-    bk_reporter_stop(&r); /* again is fine */
+    bk_reporter_stop(&r);                 /* again is fine */
     atomic_store(&r.progress.bytes, 500); /* more than was thought */
     assert_int_equal(bk_reporter_start(&r, &err), 0);
     start = bk_monotonic_ms();

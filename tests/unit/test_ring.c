@@ -261,7 +261,8 @@ static void cancelled_before(void **state)
     bk_ring_free(NULL);
 }
 
-/* A byte there and a byte back, many times: a wake-up that is lost would end this at the time-out. */
+/* A byte there and a byte back, many times: a wake-up that is lost would end this at the time-out.
+ */
 static void ping_pong(void **state)
 {
     (void)state;

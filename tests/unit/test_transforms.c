@@ -81,7 +81,8 @@ static void not_there(void **state)
     assert_int_equal(get(f, "zstd", NULL), 0);
 }
 
-/* One that lacks a required option is refused each time it is asked for, not the first time only. */
+/* One that lacks a required option is refused each time it is asked for, not the first time only.
+ */
 static void lacks_an_option(void **state)
 {
     struct fix *f = *state;
@@ -99,7 +100,6 @@ static void lacks_an_option(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(known_and_not), TEST(not_there),
-                                       TEST(lacks_an_option)};
+    const struct CMUnitTest tests[] = {TEST(known_and_not), TEST(not_there), TEST(lacks_an_option)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

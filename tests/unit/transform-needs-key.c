@@ -54,12 +54,9 @@ static const struct bake_option options[] = {
 };
 
 static const struct bake_plugin needs_key = {
-    BAKE_PLUGIN_HEAD,
-    .name = "needs-key",
-    .version = "1.0",
-    .summary = "Wants an option.",
-    .options = options,
-    .config_size = sizeof(struct config),
+    BAKE_PLUGIN_HEAD,        .name = "needs-key",
+    .version = "1.0",        .summary = "Wants an option.",
+    .options = options,      .config_size = sizeof(struct config),
     .transform = &transform,
 };
 
