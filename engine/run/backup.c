@@ -316,7 +316,8 @@ static int check_id(struct run *r, struct bk_err *err)
         int rc = bk_store_sink_ok(s, i) ? bk_sink_list(&s->sinks[i], prefix, taken, NULL, err) : 0;
 
         if (rc > 0)
-            return bk_fail(err, BAKE_E_EXISTS, "%s: there is already a backup '%s'",
+            return bk_fail(err, BAKE_E_EXISTS,
+                           "%s: the id '%s' is taken, by a backup or by what is left of a run",
                            s->sinks[i].label, r->manifest->id);
         if (rc < 0)
             return rc;

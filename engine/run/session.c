@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "config/env.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,6 +32,15 @@ static int load_file(struct bk_session *s, const char *target, unsigned flags, s
     return rc < 0 ? rc : bk_env_export(s->pipeline->env, err);
 }
 
+/* What is no file, no directory and has no pipeline file's ending was meant as a store. */
+static bool is_missing_store(const char *target)
+{
+    struct stat st;
+
+    return stat(target, &st) < 0 && errno == ENOENT && !bk_ends(target, ".yaml") &&
+           !bk_ends(target, ".yml");
+}
+
 static int open_address(struct bk_session *s, const char *target, struct bk_err *err)
 {
     char *absolute BK_FREE = strstr(target, "://") ? bk_strdup(target) : bk_path_absolute(target);
@@ -53,7 +63,9 @@ int bk_session_open(const char *target, unsigned flags, struct bk_cancel *cancel
     if (rc < 0)
         return rc;
     ret->by_address = is_address(target);
-    if (!ret->by_address)
+    if ((flags & BK_LOAD_STORE) && !ret->by_address && is_missing_store(target))
+        rc = bk_fail(err, BK_E_NOSTORE, "there is no store and no pipeline file '%s'", target);
+    else if (!ret->by_address)
         rc = load_file(ret, target, flags, err);
     else if (!(flags & BK_LOAD_STORE))
         rc = bk_fail(err, BK_E_USAGE, "'%s' is a store's address, not a pipeline file", target);

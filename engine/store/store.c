@@ -38,12 +38,14 @@ static int read_info(struct bk_store *s, struct bk_sink *sink, const struct bk_b
     if (strlen(id) != BK_STORE_ID_LEN || !bk_streq(digest, "sha256"))
         return bk_fail(err, BAKE_E_CORRUPT, "%s: '%s' has a store id or digest that cannot be",
                        sink->label, BK_INFO_NAME);
-    if (!bk_streq(format, bk_format_name(s->pipeline->format)))
+    s->disagrees = !bk_streq(format, bk_format_name(s->pipeline->format));
+    if (s->disagrees)
         return bk_fail(err, BAKE_E_CONFIG,
                        "%s holds a store of format '%s', but the pipeline says '%s'\n"
                        "HINT: set 'store: {format: %s}', or give the sink another place",
                        sink->label, format, bk_format_name(s->pipeline->format), format);
-    if (s->id[0] && !bk_streq(s->id, id))
+    s->disagrees = s->id[0] && !bk_streq(s->id, id);
+    if (s->disagrees)
         return bk_fail(err, BAKE_E_CONFIG,
                        "%s holds another store (%s) than the first sink (%s)\n"
                        "HINT: a mirror starts out empty; give this sink an empty place",
@@ -106,14 +108,18 @@ static int make_info(struct bk_store *s, struct bk_sink *sink, struct bk_err *er
 static int open_info(struct bk_store *s, struct bk_sink *sink, struct bk_err *err)
 {
     struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    const char *place;
     int rc = bk_sink_get(sink, BK_INFO_NAME, INFO_LIMIT, &text, err);
 
     if (rc == BAKE_OK)
         return read_info(s, sink, &text, err);
     if (rc != BAKE_E_NOTFOUND || (rc = check_empty(sink, err)) < 0)
         return rc;
-    return bk_fail(err, BK_E_NOSTORE, "%s: there is no store\nHINT: 'bakengine run' makes one",
-                   sink->label);
+    place = json_string_value(json_object_get(sink->part->shown, "path"));
+    return bk_fail(err, BK_E_NOSTORE,
+                   "%s: there is no store%s%s%s\n"
+                   "HINT: 'bakengine run' makes one; if one should be there, is its disk mounted?",
+                   sink->label, place ? " in '" : "", place ? place : "", place ? "'" : "");
 }
 
 static int create(struct bk_store *s, struct bk_sink *sink, struct bk_err *err)
@@ -133,19 +139,19 @@ static int create(struct bk_store *s, struct bk_sink *sink, struct bk_err *err)
     return rc < 0 ? rc : read_info(s, sink, &text, err);
 }
 
-/* A disagreement between pipeline and store must stop everything; a sink that is down need not. */
-static bool is_fatal(int rc) { return rc == BAKE_E_CONFIG || rc == BAKE_E_CANCELLED; }
-
-/* One step with a sink: its failure is kept with it, and returned only where it is fatal. */
+/* One step with a sink: its failure is kept with it. What is returned ends everything: a cancel,
+ * or that store and pipeline disagree (s->disagrees). A sink that cannot be used need not. */
 static int settle(struct bk_store *s, size_t i, int rc, const struct bk_err *why,
                   struct bk_err *err)
 {
     if (rc >= 0)
         return BAKE_OK;
     bk_store_sink_failed(s, i, why);
-    if (is_fatal(rc) && err)
+    if (rc != BAKE_E_CANCELLED && !s->disagrees)
+        return BAKE_OK;
+    if (err)
         *err = *why;
-    return is_fatal(rc) ? rc : BAKE_OK;
+    return rc;
 }
 
 static int open_all(struct bk_store *s, const char *from, struct bk_err *err)

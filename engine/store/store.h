@@ -23,6 +23,7 @@ struct bk_store {
     struct bk_registry *registry;
     struct bk_cancel *cancel;
     char id[BK_STORE_ID_LEN + 1];
+    bool disagrees;                  /* with the pipeline: found while opening */
     struct bk_transform *transforms; /* the pipeline's, in writing order */
     size_t n_transforms;
     struct bk_sink *sinks;

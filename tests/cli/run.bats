@@ -110,7 +110,7 @@ load helpers
     (cd store && find . -type f -exec sha256sum {} + | sort) >before
     echo changed >src/one
     expect 1 run p.yaml --id one
-    err_has "there is already a backup 'one'"
+    err_has "the id 'one' is taken"
     (cd store && find . -type f -exec sha256sum {} + | sort) | diff before -
     expect 0 verify p.yaml one
 }
@@ -121,7 +121,7 @@ load helpers
     rm -r store/backups/one
     (cd other && find . -type f -exec sha256sum {} + | sort) >before
     expect 1 run p.yaml --id one
-    err_has "there is already a backup 'one'"
+    err_has "the id 'one' is taken"
     (cd other && find . -type f -exec sha256sum {} + | sort) | diff before -
 }
 

@@ -2,7 +2,6 @@
 """Archives made by somebody who means harm, in stores that are sealed rightly."""
 import hashlib
 import io
-import json
 import os
 import subprocess
 import tarfile
