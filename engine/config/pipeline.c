@@ -15,7 +15,7 @@ int bk_pipeline_new(const char *file, struct bk_pipeline **ret, struct bk_err *e
     struct bk_pipeline *p = calloc(1, sizeof(*p));
     if (!p)
         return bk_nomem(err);
-    p->require = BK_REQUIRE_ALL;
+    p->require = BK_REQUIRE_ANY; /* one copy is a backup; the other sinks fail with exit 3 */
     p->retention = (struct bk_retention){-1, -1, -1, -1, -1, -1, -1};
     p->parallel = sysconf(_SC_NPROCESSORS_ONLN);
     p->parallel = p->parallel < 1 ? 1 : p->parallel > MAX_PARALLEL ? MAX_PARALLEL : p->parallel;

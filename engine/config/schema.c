@@ -84,7 +84,7 @@ static json_t *require_schema(void)
     json_t *schema = bk_schema_or_filled(bk_schema_either(words, number));
     return bk_schema_with(
         schema, "description",
-        json_string("How many sinks must hold a backup for the run to count; default: all."));
+        json_string("How many sinks must hold a backup for the run to count; default: any."));
 }
 
 /* ---- parts ------------------------------------------------------------------------------------

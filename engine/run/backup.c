@@ -353,6 +353,13 @@ static int write_backup(struct run *r, struct bk_err *err)
     return rc;
 }
 
+static const char *status_of(int rc)
+{
+    if (rc >= 0)
+        return "ok";
+    return rc == BK_E_PARTIAL ? "partial" : rc == BK_E_VERIFY ? "damaged" : "failed";
+}
+
 static void summary(struct run *r, int rc, uint64_t start_ms)
 {
     struct bk_manifest *m = r->manifest;
@@ -362,7 +369,7 @@ static void summary(struct run *r, int rc, uint64_t start_ms)
     bk_manifest_totals(m, &in, &stored, &entries, &warnings);
     bk_json_set_str(e, "verb", "run");
     bk_json_set_bool(e, "dry_run", r->opts->dry_run);
-    bk_json_set_str(e, "status", rc >= 0 ? "ok" : r->committed ? "partial" : "failed");
+    bk_json_set_str(e, "status", status_of(rc));
     bk_json_set_str(e, "id", r->committed ? m->id : NULL);
     bk_json_set_str(e, "type", r->committed ? m->type : NULL);
     bk_json_set_u64(e, "components", m->n_comps);

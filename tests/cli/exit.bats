@@ -41,7 +41,7 @@ spoil() {
 }
 
 @test "1: failed: fewer sinks than 'require' asks for" {
-    mirrored p.yaml demo other
+    mirrored p.yaml demo other "require: all"
     spoil other
     expect 1 run p.yaml --json --id one
     events run

@@ -120,7 +120,7 @@ static void test_defaults(void **state)
                           "pipeline: p\nsources: [{name: e, plugin: files, paths: /etc}]\n" SINK),
                      0);
     assert_in_range(f->p->parallel, 1, 64);
-    assert_int_equal(f->p->require, BK_REQUIRE_ALL);
+    assert_int_equal(f->p->require, BK_REQUIRE_ANY);
     assert_int_equal(f->p->retention.keep_last, -1);
     assert_int_equal(f->p->retention.keep_within_ms, -1);
     assert_int_equal(f->p->verify_after_run, BK_VERIFY_NONE);
