@@ -258,10 +258,10 @@ spoil() {
     staged p.yaml demo "blobs: [a, b], fail: [b]"
     sed -i 's/^sinks:.*/sinks: [{plugin: local, path: store}, {plugin: local, name: two, path: other}]/' p.yaml
     spoil other
-    expect 1 run p.yaml --id one --json
+    expect 3 run p.yaml --id one --json
+    echo 'require: all' >>p.yaml
+    expect 1 run p.yaml --id two --json
     events run
-    echo 'require: any' >>p.yaml
-    expect 3 run p.yaml --id two --json
 }
 
 @test "11 comes before 4: a prune lease held elsewhere does not fail the run" {
