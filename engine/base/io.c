@@ -98,8 +98,7 @@ static int read_all(int fd, const char *path, size_t limit, size_t guess, struct
 int bk_read_file(const char *path, size_t limit, struct bk_buf *b, struct bk_err *err)
 {
     /* O_NONBLOCK: a FIFO that nobody writes to must not stop us. */
-    int fd BK_CLOSE
-    = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd BK_CLOSE = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return bk_fail_errno(err, errno, "cannot open '%s'", path);
     struct stat st;
@@ -152,13 +151,11 @@ int bk_write_file(const char *path, const void *data, size_t n, mode_t mode, str
 {
     struct bk_err local;
     err = err ? err : &local; /* its rc is what we return */
-    char *dir BK_FREE
-    = bk_path_dir(path);
+    char *dir BK_FREE = bk_path_dir(path);
     if (!dir)
         return bk_nomem(err);
     int fd = -1;
-    char *temp BK_FREE
-    = make_temp(dir, &fd, err);
+    char *temp BK_FREE = make_temp(dir, &fd, err);
     if (!temp)
         return err->rc;
     int failed = fill(fd, data, n, mode) != 0 ? errno : 0;
@@ -193,8 +190,7 @@ int bk_mkdir_p(const char *path, mode_t mode, struct bk_err *err)
 {
     if (path[0] == '\0')
         return bk_fail_errno(err, ENOENT, "cannot create directory ''");
-    char *copy BK_FREE
-    = bk_strdup(path);
+    char *copy BK_FREE = bk_strdup(path);
     if (!copy)
         return bk_nomem(err);
     char *p = copy + strspn(copy, "/");
@@ -214,8 +210,7 @@ int bk_mkdir_p(const char *path, mode_t mode, struct bk_err *err)
 
 int bk_fsync_dir(const char *path, struct bk_err *err)
 {
-    int fd BK_CLOSE
-    = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd BK_CLOSE = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return bk_fail_errno(err, errno, "cannot open directory '%s'", path);
     /* EINVAL: a file system where directories need no fsync. */

@@ -10,7 +10,7 @@ struct bk_source { /* an opened source */
     void *self; /* NULL: could not be opened */
     struct bk_ctx ctx;
     struct bk_cancel_sub sub; /* a cancel interrupts what blocks in the plugin */
-    struct bk_err failed; /* rc != 0: it could not be opened or listed */
+    struct bk_err failed;     /* rc != 0: it could not be opened or listed */
 };
 
 struct bk_planned { /* one component */

@@ -11,9 +11,9 @@ struct bk_sink {
     const struct bake_sink_ops *ops;
     void *self; /* NULL: not open */
     struct bk_cancel *cancel;
-    struct bk_ctx ctx; /* the instance's; each call below uses one of its own */
+    struct bk_ctx ctx;        /* the instance's; each call below uses one of its own */
     struct bk_cancel_sub sub; /* a cancel interrupts what blocks in the plugin */
-    char label[96];    /* "sink 'local'" */
+    char label[96];           /* "sink 'local'" */
 };
 
 /* ret must stay where it is until it is closed. */

@@ -26,22 +26,22 @@ extern "C" {
 
 enum bake_rc {
     BAKE_OK = 0,
-    BAKE_END = 1,            /* no more components, entries or bytes */
-    BAKE_E_CANCELLED = -1,   /* the engine asked; never logged as a failure */
-    BAKE_E_CONFIG = -2,      /* fix the YAML and run again */
-    BAKE_E_AUTH = -3,        /* the other side refused who we are */
+    BAKE_END = 1,          /* no more components, entries or bytes */
+    BAKE_E_CANCELLED = -1, /* the engine asked; never logged as a failure */
+    BAKE_E_CONFIG = -2,    /* fix the YAML and run again */
+    BAKE_E_AUTH = -3,      /* the other side refused who we are */
     BAKE_E_NOTFOUND = -4,
     BAKE_E_EXISTS = -5,      /* put-if-absent lost; or an existing file was kept */
     BAKE_E_UNAVAILABLE = -6, /* transient: the engine may retry */
     BAKE_E_TIMEOUT = -7,     /* transient */
     BAKE_E_NOSPACE = -8,
     BAKE_E_IO = -9,
-    BAKE_E_CORRUPT = -10,    /* a digest, MAC or format check failed */
-    BAKE_E_CHILD = -11,      /* a helper program exited non-zero or by a signal */
+    BAKE_E_CORRUPT = -10, /* a digest, MAC or format check failed */
+    BAKE_E_CHILD = -11,   /* a helper program exited non-zero or by a signal */
     BAKE_E_NOMEM = -12,
     BAKE_E_UNSUPPORTED = -13,
-    BAKE_E_INTERNAL = -14,   /* a bug: the contract was broken */
-    BAKE_E_KEY = -15         /* none of the keys given opens this */
+    BAKE_E_INTERNAL = -14, /* a bug: the contract was broken */
+    BAKE_E_KEY = -15       /* none of the keys given opens this */
 };
 
 enum bake_level { BAKE_LOG_ERROR = 0, BAKE_LOG_WARN = 1, BAKE_LOG_INFO = 2, BAKE_LOG_DEBUG = 3 };
@@ -180,8 +180,8 @@ struct bake_entry { /* one object of a tree */
     uint32_t uid, gid, dev_major, dev_minor;
     uint64_t size; /* of a file: logical size, holes included */
     uint64_t inode, device, nlink;
-    int64_t mtime_ns, ctime_ns; /* since the epoch, may be negative */
-    const char *fingerprint;    /* instead of stat data, e.g. an ETag; or NULL */
+    int64_t mtime_ns, ctime_ns;        /* since the epoch, may be negative */
+    const char *fingerprint;           /* instead of stat data, e.g. an ETag; or NULL */
     const struct bake_extent *extents; /* ascending, apart; n_extents 0 with extents not NULL: */
     size_t n_extents;                  /* all hole; extents NULL: all data */
     const void *xattrs; /* packed: name, NUL, value length as 4 bytes little-endian, value; */
@@ -195,7 +195,7 @@ enum bake_purpose { BAKE_RESTORE = 1, BAKE_INSPECT = 2, BAKE_DRILL = 3 };
 struct bake_restore {
     size_t struct_size;
     int purpose;
-    int force;         /* replace what is there */
+    int force; /* replace what is there */
 };
 
 struct bake_source_ops {
@@ -209,8 +209,8 @@ struct bake_source_ops {
     int (*reader_open)(void *self, struct bake_ctx *, const struct bake_component *,
                        void **ret_reader);
     /* Trees only: the next entry's metadata; a directory before what is in it, names of one
-     * directory in byte order. OK | END. What it points at lives until the next next(), open_entry()
-     * or reader_close(). */
+     * directory in byte order. OK | END. What it points at lives until the next next(),
+     * open_entry() or reader_close(). */
     int (*next)(void *reader, struct bake_entry *ret);
     /* Trees only; called for a file whose data are wanted, before its first read(). Opens it and
      * brings the entry up to date (size, times, extents). OK, or END when the file is gone or
@@ -235,7 +235,7 @@ struct bake_source_ops {
     /* Trees only: after each put_entry() that returned OK. good == 0: the data did not match
      * their digest or could not be had; nothing of the entry may stay. */
     int (*entry_end)(void *writer, int good);
-    int (*commit)(void *writer); /* all is there and right: take it into use */
+    int (*commit)(void *writer);        /* all is there and right: take it into use */
     void (*writer_close)(void *writer); /* without commit: leave what was there */
 
     void (*interrupt)(void *self); /* optional; any thread; only wakes a blocked call */
@@ -247,8 +247,9 @@ struct bake_source_ops {
 #define BAKE_COMPRESSES (1u << 0)
 #define BAKE_ENCRYPTS   (1u << 1)
 
-#define BAKE_SMALL_OBJECT (1u << 0) /* transform open(): a little object beside a big one; be
-                                       frugal with memory and threads */
+#define BAKE_SMALL_OBJECT                                                                          \
+    (1u << 0) /* transform open(): a little object beside a big one; be                            \
+                 frugal with memory and threads */
 
 struct bake_transform_ops {
     size_t struct_size;
@@ -315,7 +316,7 @@ struct bake_plugin {
     size_t config_size;                /* the engine allocates, zeroes and fills it */
     int (*validate)(struct bake_ctx *, const void *cfg); /* optional; no I/O */
     int (*probe)(struct bake_ctx *, const void *cfg);    /* optional; may do I/O */
-    const struct bake_source_ops *source; /* exactly one of the three */
+    const struct bake_source_ops *source;                /* exactly one of the three */
     const struct bake_transform_ops *transform;
     const struct bake_sink_ops *sink;
 };
