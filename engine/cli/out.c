@@ -59,20 +59,6 @@ void bk_cli_emit_json(void *arg, const char *type, const json_t *event)
     bk_buf_free(&text);
 }
 
-static const char *str(const json_t *e, const char *key)
-{
-    const char *s = json_string_value(json_object_get(e, key));
-
-    return s ? s : "";
-}
-
-static uint64_t num(const json_t *e, const char *key)
-{
-    json_int_t n = json_integer_value(json_object_get(e, key));
-
-    return n > 0 ? (uint64_t)n : 0;
-}
-
 static double real(const json_t *e, const char *key)
 {
     return json_number_value(json_object_get(e, key));
@@ -80,21 +66,21 @@ static double real(const json_t *e, const char *key)
 
 static void say_warning(const json_t *e)
 {
-    const char *severity = str(e, "severity"), *component = str(e, "component");
-    const char *subject = str(e, "subject");
+    const char *severity = bk_event_str(e, "severity"), *component = bk_event_str(e, "component");
+    const char *subject = bk_event_str(e, "subject");
     int level = strcmp(severity, "notice") == 0 ? BAKE_LOG_INFO : BAKE_LOG_WARN;
 
     bk_log(level, "%s%s%s%s%s%s", component, *component ? ": " : "", *subject ? "'" : "", subject,
-           *subject ? "': " : "", str(e, "text"));
+           *subject ? "': " : "", bk_event_str(e, "text"));
 }
 
 static void say_error(const json_t *e)
 {
-    const char *hint = str(e, "hint"), *component = str(e, "component");
-    bool named = !*component || strstr(str(e, "text"), component);
+    const char *hint = bk_event_str(e, "hint"), *component = bk_event_str(e, "component");
+    bool named = !*component || strstr(bk_event_str(e, "text"), component);
 
-    bk_log(BAKE_LOG_ERROR, "%s%s%s%s%s", named ? "" : component, named ? "" : ": ", str(e, "text"),
-           *hint ? "\nHINT: " : "", hint);
+    bk_log(BAKE_LOG_ERROR, "%s%s%s%s%s", named ? "" : component, named ? "" : ": ",
+           bk_event_str(e, "text"), *hint ? "\nHINT: " : "", hint);
 }
 
 /* "[=========           ]  45 %  " */
@@ -113,14 +99,14 @@ static void say_status(const json_t *e)
 {
     double elapsed = real(e, "seconds_elapsed");
     struct bk_buf line = BK_BUF_INIT;
-    uint64_t done = num(e, "bytes_done");
+    uint64_t done = bk_event_num(e, "bytes_done");
     char text[32];
 
     if (json_object_get(e, "percent_done"))
         add_bar(&line, real(e, "percent_done"));
     bk_buf_str(&line, bk_format_size(text, sizeof(text), done));
     bk_buf_printf(&line, "  %s entries",
-                  bk_format_count(text, sizeof(text), num(e, "entries_done")));
+                  bk_format_count(text, sizeof(text), bk_event_num(e, "entries_done")));
     if (elapsed > 0)
         bk_buf_printf(&line, "  %s/s",
                       bk_format_size(text, sizeof(text), (uint64_t)((double)done / elapsed)));

@@ -7,16 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *str(const json_t *e, const char *key)
+const char *bk_event_str(const json_t *event, const char *key)
 {
-    const char *s = json_string_value(json_object_get(e, key));
+    const char *s = json_string_value(json_object_get(event, key));
 
     return s ? s : "";
 }
 
-static uint64_t num(const json_t *e, const char *key)
+uint64_t bk_event_num(const json_t *event, const char *key)
 {
-    json_int_t n = json_integer_value(json_object_get(e, key));
+    json_int_t n = json_integer_value(json_object_get(event, key));
 
     return n > 0 ? (uint64_t)n : 0;
 }
@@ -34,47 +34,50 @@ static uint64_t ms(const json_t *e, const char *key)
 static void component(const json_t *e)
 {
     char in[24], stored[24], count[32], time[24];
-    uint64_t failed = num(e, "failed"), missing = num(e, "missing"), kept = num(e, "kept");
+    uint64_t failed = bk_event_num(e, "failed"), missing = bk_event_num(e, "missing"),
+             kept = bk_event_num(e, "kept");
 
-    printf("  %-32s %-8s", str(e, "name"), str(e, "status"));
-    if (num(e, "entries") > 0)
-        printf(" %s entries", bk_format_count(count, sizeof(count), num(e, "entries")));
+    printf("  %-32s %-8s", bk_event_str(e, "name"), bk_event_str(e, "status"));
+    if (bk_event_num(e, "entries") > 0)
+        printf(" %s entries", bk_format_count(count, sizeof(count), bk_event_num(e, "entries")));
     if (json_object_get(e, "bytes_stored"))
-        printf(" %s -> %s", bk_format_size(in, sizeof(in), num(e, "bytes_in")),
-               bk_format_size(stored, sizeof(stored), num(e, "bytes_stored")));
+        printf(" %s -> %s", bk_format_size(in, sizeof(in), bk_event_num(e, "bytes_in")),
+               bk_format_size(stored, sizeof(stored), bk_event_num(e, "bytes_stored")));
     else
-        printf(" %s", bk_format_size(in, sizeof(in), num(e, "bytes")));
+        printf(" %s", bk_format_size(in, sizeof(in), bk_event_num(e, "bytes")));
     if (json_object_get(e, "duration"))
         printf(" in %s", bk_format_duration(time, sizeof(time), ms(e, "duration")));
-    if (num(e, "warnings") > 0)
-        printf(", %s warning%s", bk_format_count(count, sizeof(count), num(e, "warnings")),
-               plural(num(e, "warnings")));
+    if (bk_event_num(e, "warnings") > 0)
+        printf(", %s warning%s", bk_format_count(count, sizeof(count), bk_event_num(e, "warnings")),
+               plural(bk_event_num(e, "warnings")));
     if (missing > 0)
         printf(", %s not read", bk_format_count(count, sizeof(count), missing));
     if (kept > 0)
         printf(", %s kept", bk_format_count(count, sizeof(count), kept));
     if (failed > 0)
         printf(", %s failed", bk_format_count(count, sizeof(count), failed));
-    printf("%s%s\n", *str(e, "error") ? ": " : "", str(e, "error"));
+    printf("%s%s\n", *bk_event_str(e, "error") ? ": " : "", bk_event_str(e, "error"));
 }
 
 static void verified(const json_t *e)
 {
     char bytes[24];
 
-    printf("  %s in '%s': %s %s, %llu object%s", str(e, "id"), str(e, "sink"), str(e, "level"),
-           str(e, "result"), (unsigned long long)num(e, "objects"), plural(num(e, "objects")));
-    if (num(e, "bytes") > 0)
-        printf(", %s read back", bk_format_size(bytes, sizeof(bytes), num(e, "bytes")));
+    printf("  %s in '%s': %s %s, %llu object%s", bk_event_str(e, "id"), bk_event_str(e, "sink"),
+           bk_event_str(e, "level"), bk_event_str(e, "result"),
+           (unsigned long long)bk_event_num(e, "objects"), plural(bk_event_num(e, "objects")));
+    if (bk_event_num(e, "bytes") > 0)
+        printf(", %s read back", bk_format_size(bytes, sizeof(bytes), bk_event_num(e, "bytes")));
     printf("\n");
 }
 
 static void retention(const json_t *e)
 {
-    const char *reasons = str(e, "reasons");
+    const char *reasons = bk_event_str(e, "reasons");
 
-    printf("  %-6s  %s  %s  %s%s\n", str(e, "action"), str(e, "start"), str(e, "id"),
-           json_is_true(json_object_get(e, "good")) ? "" : "(not good) ", reasons);
+    printf("  %-6s  %s  %s  %s%s\n", bk_event_str(e, "action"), bk_event_str(e, "start"),
+           bk_event_str(e, "id"), json_is_true(json_object_get(e, "good")) ? "" : "(not good) ",
+           reasons);
 }
 
 static void plan_parts(const json_t *e, const char *key, const char *what)
@@ -86,7 +89,7 @@ static void plan_parts(const json_t *e, const char *key, const char *what)
         json_t *part = json_array_get(parts, i);
         const char *name;
 
-        printf("  %-9s %s", i == 0 ? what : "", str(part, "plugin"));
+        printf("  %-9s %s", i == 0 ? what : "", bk_event_str(part, "plugin"));
         json_object_foreach(part, name, value)
         {
             char *text;
@@ -107,59 +110,64 @@ static void plan(const json_t *e)
     char bytes[24], count[32];
     uint64_t total = 0;
 
-    if (*str(e, "id"))
-        printf("would restore %s %s%s\n", str(e, "id"), *str(e, "target") ? "to " : "back in place",
-               str(e, "target"));
+    if (*bk_event_str(e, "id"))
+        printf("would restore %s %s%s\n", bk_event_str(e, "id"),
+               *bk_event_str(e, "target") ? "to " : "back in place", bk_event_str(e, "target"));
     else
-        printf("would back up, as '%s' (format %s):\n", str(e, "pipeline"), str(e, "format"));
+        printf("would back up, as '%s' (format %s):\n", bk_event_str(e, "pipeline"),
+               bk_event_str(e, "format"));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *c = json_array_get(list, i);
 
-        total += num(c, "bytes");
-        printf("  %-32s %-4s %10s", str(c, "name"), str(c, "kind"),
-               bk_format_size(bytes, sizeof(bytes), num(c, "bytes")));
-        if (num(c, "entries") > 0)
-            printf(" %s entries", bk_format_count(count, sizeof(count), num(c, "entries")));
-        if (*str(c, "object"))
-            printf("  -> %s", str(c, "object"));
-        printf("%s%s\n", *str(c, "error") ? "  ERROR: " : "", str(c, "error"));
+        total += bk_event_num(c, "bytes");
+        printf("  %-32s %-4s %10s", bk_event_str(c, "name"), bk_event_str(c, "kind"),
+               bk_format_size(bytes, sizeof(bytes), bk_event_num(c, "bytes")));
+        if (bk_event_num(c, "entries") > 0)
+            printf(" %s entries",
+                   bk_format_count(count, sizeof(count), bk_event_num(c, "entries")));
+        if (*bk_event_str(c, "object"))
+            printf("  -> %s", bk_event_str(c, "object"));
+        printf("%s%s\n", *bk_event_str(c, "error") ? "  ERROR: " : "", bk_event_str(c, "error"));
     }
     printf("  %s in all\n", bk_format_size(bytes, sizeof(bytes), total));
     plan_parts(e, "transforms", "through");
     plan_parts(e, "sinks", "to");
-    if (num(e, "memory_budget") > 0)
+    if (bk_event_num(e, "memory_budget") > 0)
         printf("  memory    at most %s (%llu component%s at once)\n",
-               bk_format_size(bytes, sizeof(bytes), num(e, "memory_budget")),
-               (unsigned long long)num(e, "parallel"), plural(num(e, "parallel")));
+               bk_format_size(bytes, sizeof(bytes), bk_event_num(e, "memory_budget")),
+               (unsigned long long)bk_event_num(e, "parallel"),
+               plural(bk_event_num(e, "parallel")));
 }
 
 static void run_summary(const json_t *e, const char *time)
 {
     char in[24], stored[24];
 
-    if (!*str(e, "id")) {
+    if (!*bk_event_str(e, "id")) {
         printf("nothing was backed up (%s)\n", time);
         return;
     }
-    printf("backup %s: %s, %llu component%s, %s -> %s in %s\n", str(e, "id"), str(e, "status"),
-           (unsigned long long)num(e, "components"), plural(num(e, "components")),
-           bk_format_size(in, sizeof(in), num(e, "bytes_in")),
-           bk_format_size(stored, sizeof(stored), num(e, "bytes_stored")), time);
-    if (num(e, "pruned") > 0)
-        printf("retention removed %llu backup%s\n", (unsigned long long)num(e, "pruned"),
-               plural(num(e, "pruned")));
+    printf("backup %s: %s, %llu component%s, %s -> %s in %s\n", bk_event_str(e, "id"),
+           bk_event_str(e, "status"), (unsigned long long)bk_event_num(e, "components"),
+           plural(bk_event_num(e, "components")),
+           bk_format_size(in, sizeof(in), bk_event_num(e, "bytes_in")),
+           bk_format_size(stored, sizeof(stored), bk_event_num(e, "bytes_stored")), time);
+    if (bk_event_num(e, "pruned") > 0)
+        printf("retention removed %llu backup%s\n", (unsigned long long)bk_event_num(e, "pruned"),
+               plural(bk_event_num(e, "pruned")));
 }
 
 static void restore_summary(const json_t *e, const char *time)
 {
     char bytes[24], count[32];
 
-    if (!*str(e, "id"))
+    if (!*bk_event_str(e, "id"))
         return;
-    printf("restored %s %s%s: %s, %s entries, %s in %s\n", str(e, "id"),
-           *str(e, "target") ? "to " : "in place", str(e, "target"), str(e, "status"),
-           bk_format_count(count, sizeof(count), num(e, "entries")),
-           bk_format_size(bytes, sizeof(bytes), num(e, "bytes")), time);
+    printf("restored %s %s%s: %s, %s entries, %s in %s\n", bk_event_str(e, "id"),
+           *bk_event_str(e, "target") ? "to " : "in place", bk_event_str(e, "target"),
+           bk_event_str(e, "status"),
+           bk_format_count(count, sizeof(count), bk_event_num(e, "entries")),
+           bk_format_size(bytes, sizeof(bytes), bk_event_num(e, "bytes")), time);
 }
 
 static void prune_summary(const json_t *e, const char *time)
@@ -168,11 +176,12 @@ static void prune_summary(const json_t *e, const char *time)
     bool dry = json_is_true(json_object_get(e, "dry_run"));
 
     printf("%s %llu backup%s and %llu object%s of unfinished runs (%s), kept %llu backup%s (%s)\n",
-           dry ? "would remove" : "removed", (unsigned long long)num(e, "removed"),
-           plural(num(e, "removed")), (unsigned long long)num(e, "garbage_objects"),
-           plural(num(e, "garbage_objects")),
-           bk_format_size(bytes, sizeof(bytes), num(e, "bytes_freed")),
-           (unsigned long long)num(e, "kept"), plural(num(e, "kept")), time);
+           dry ? "would remove" : "removed", (unsigned long long)bk_event_num(e, "removed"),
+           plural(bk_event_num(e, "removed")),
+           (unsigned long long)bk_event_num(e, "garbage_objects"),
+           plural(bk_event_num(e, "garbage_objects")),
+           bk_format_size(bytes, sizeof(bytes), bk_event_num(e, "bytes_freed")),
+           (unsigned long long)bk_event_num(e, "kept"), plural(bk_event_num(e, "kept")), time);
 }
 
 static void summary(const json_t *e)
@@ -180,17 +189,18 @@ static void summary(const json_t *e)
     char time[24];
 
     bk_format_duration(time, sizeof(time), ms(e, "duration"));
-    if (json_is_true(json_object_get(e, "dry_run")) && !bk_streq(str(e, "verb"), "prune"))
+    if (json_is_true(json_object_get(e, "dry_run")) && !bk_streq(bk_event_str(e, "verb"), "prune"))
         return; /* the plan has said everything */
-    if (bk_streq(str(e, "verb"), "run"))
+    if (bk_streq(bk_event_str(e, "verb"), "run"))
         run_summary(e, time);
-    else if (bk_streq(str(e, "verb"), "restore"))
+    else if (bk_streq(bk_event_str(e, "verb"), "restore"))
         restore_summary(e, time);
-    else if (bk_streq(str(e, "verb"), "prune"))
+    else if (bk_streq(bk_event_str(e, "verb"), "prune"))
         prune_summary(e, time);
     else
-        printf("%s: %s, %llu backup%s (%s)\n", str(e, "verb"), str(e, "status"),
-               (unsigned long long)num(e, "backups"), plural(num(e, "backups")), time);
+        printf("%s: %s, %llu backup%s (%s)\n", bk_event_str(e, "verb"), bk_event_str(e, "status"),
+               (unsigned long long)bk_event_num(e, "backups"), plural(bk_event_num(e, "backups")),
+               time);
 }
 
 void bk_words(const char *type, const json_t *event)

@@ -30,7 +30,7 @@ static inline int place_setup(void **state)
 {
     struct place *p = calloc(1, sizeof(*p));
     assert_non_null(p);
-    strcpy(p->root, "/tmp/bake-plugin-XXXXXX");
+    (void)snprintf(p->root, sizeof(p->root), "/tmp/bake-plugin-XXXXXX");
     assert_non_null(mkdtemp(p->root));
     (void)snprintf(p->a, sizeof(p->a), "%s/a", p->root);
     (void)snprintf(p->b, sizeof(p->b), "%s/b", p->root);

@@ -29,7 +29,7 @@ static int setup(void **state)
     struct place *p = calloc(1, sizeof(*p));
 
     assert_non_null(p);
-    strcpy(p->dir, "/tmp/bake-lock-XXXXXX");
+    (void)snprintf(p->dir, sizeof(p->dir), "/tmp/bake-lock-XXXXXX");
     assert_non_null(mkdtemp(p->dir));
     assert_int_equal(setenv("BAKENGINE_STATE_DIR", p->dir, 1), 0);
     *state = p;
