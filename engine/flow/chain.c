@@ -7,6 +7,9 @@
 
 struct link {
     const struct bake_transform_ops *ops;
+    const void *cfg;
+    int dir;
+    uint32_t flags;
     void *self;
     struct bk_ctx ctx;
     struct bk_cancel_sub sub; /* a cancel interrupts what blocks in the plugin */
@@ -34,6 +37,9 @@ static int open_link(struct bk_chain *c, const struct bk_transform *t, int dir, 
     int rc;
 
     l->ops = &t->plugin->transform;
+    l->cfg = t->cfg;
+    l->dir = dir;
+    l->flags = flags;
     bk_ctx_init(&l->ctx, cancel, "transform '%s'", t->plugin->desc.name);
     l->buffer = malloc(LINK_BUFFER);
     if (!l->buffer)
@@ -75,6 +81,36 @@ int bk_chain_new(const struct bk_transform *transforms, size_t n, int dir, uint3
     }
     *ret = c;
     return BAKE_OK;
+}
+
+static int reset_link(struct link *l, struct bk_err *err)
+{
+    void *fresh;
+    int rc;
+
+    if (l->ops->reset) {
+        rc = l->ops->reset(l->self);
+        return rc < 0 ? bk_ctx_fail(&l->ctx, rc, err) : BAKE_OK;
+    }
+    rc = l->ops->open(&l->ctx.base, l->cfg, l->dir, l->flags, &fresh);
+    if (rc < 0)
+        return bk_ctx_fail(&l->ctx, rc, err);
+    if (l->ops->interrupt)
+        bk_cancel_unsubscribe(l->ctx.cancel, &l->sub);
+    l->ops->close(l->self);
+    l->self = fresh;
+    if (l->ops->interrupt)
+        bk_cancel_subscribe(l->ctx.cancel, &l->sub);
+    return BAKE_OK;
+}
+
+int bk_chain_reset(struct bk_chain *c, struct bk_err *err)
+{
+    int rc = BAKE_OK;
+
+    for (size_t i = 0; i < c->n && rc >= 0; i++)
+        rc = reset_link(&c->links[i], err);
+    return rc;
 }
 
 void bk_chain_free(struct bk_chain *c)

@@ -247,9 +247,9 @@ struct bake_source_ops {
 #define BAKE_COMPRESSES (1u << 0)
 #define BAKE_ENCRYPTS   (1u << 1)
 
-#define BAKE_SMALL_OBJECT                                                                          \
-    (1u << 0) /* transform open(): a little object beside a big one; be                            \
-                 frugal with memory and threads */
+/* transform open(), memory() */
+#define BAKE_SMALL_OBJECT (1u << 0) /* a little object beside a big one: be frugal with memory */
+#define BAKE_ONE_THREAD   (1u << 1) /* one of several side by side: no threads of its own */
 
 struct bake_transform_ops {
     size_t struct_size;

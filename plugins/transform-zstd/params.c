@@ -62,7 +62,7 @@ int zstd_workers(const struct zstd_cfg *c, uint32_t flags)
     ZSTD_bounds b = ZSTD_cParam_getBounds(ZSTD_c_nbWorkers);
     int64_t n = c->threads > 0 ? c->threads : cores();
 
-    if ((flags & BAKE_SMALL_OBJECT) || n <= 1 || ZSTD_isError(b.error))
+    if ((flags & (BAKE_SMALL_OBJECT | BAKE_ONE_THREAD)) || n <= 1 || ZSTD_isError(b.error))
         return 0;
     return n < b.upperBound ? (int)n : b.upperBound;
 }

@@ -1,0 +1,1 @@
+bake_fuzz_target(pack DEPENDS bake_store)
