@@ -53,7 +53,10 @@ static int encode(struct lane *l, bool raw, const void *data, size_t n, struct b
                           BAKE_FORWARD, BAKE_ONE_THREAD, l->packer->cancel, take, l, chain, err);
     if (rc >= 0)
         rc = bk_chain_push(*chain, data, n, err);
-    return rc < 0 ? rc : bk_chain_finish(*chain, err);
+    if (rc >= 0)
+        rc = bk_chain_finish(*chain, err);
+    l->out = NULL; /* the caller's buffer */
+    return rc;
 }
 
 /* Bits per byte of a sample: what is as good as random is not compressed in vain. Text and code
