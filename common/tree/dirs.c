@@ -12,91 +12,33 @@
 
 #define DIR_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
-/* ---- one level ------------------------------------------------------------------------------- */
-
-static void drop(struct bkc_level *l)
-{
-    if (l->fd >= 0)
-        (void)close(l->fd);
-    free(l->meta.xattrs);
-    memset(l, 0, sizeof(*l));
-    l->fd = -1;
-}
-
-/* Puts an open directory on the stack; takes fd over. */
-static int push(struct bkc_extract *x, const char *name, int fd, const struct stat *st, bool made)
-{
-    size_t n = strlen(name), at = bkc_here(x)->end, bytes = x->cap_levels * sizeof(*x->levels);
-    struct bkc_level *l;
-
-    if (bkc_grow((void **)&x->dir, &x->cap_dir, at + n + 2) < 0 ||
-        bkc_grow((void **)&x->levels, &bytes, (x->depth + 2) * sizeof(*x->levels)) < 0) {
-        (void)close(fd);
-        return bkc_nomem(x);
-    }
-    x->cap_levels = bytes / sizeof(*x->levels);
-    if (at)
-        x->dir[at++] = '/';
-    memcpy(x->dir + at, name, n + 1);
-    l = &x->levels[++x->depth];
-    memset(l, 0, sizeof(*l));
-    l->fd = fd;
-    l->end = at + n;
-    l->st = *st;
-    l->made = made;
-    if (x->depth > BKC_OPEN_MAX && x->levels[x->depth - BKC_OPEN_MAX].fd >= 0) {
-        (void)close(x->levels[x->depth - BKC_OPEN_MAX].fd);
-        x->levels[x->depth - BKC_OPEN_MAX].fd = -1;
-    }
-    return BAKE_OK;
-}
-
-/* What is set when a directory is left for good or for now. */
-static void settle(struct bkc_extract *x, struct bkc_level *l)
-{
-    struct bkc_obj o = {.fd = l->fd, .dirfd = -1, .path = x->dir, .type = BAKE_DIR};
-    struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, l->st.st_mtim};
-
-    if (l->has_meta) {
-        bkc_obj_of(&o, &l->st);
-        o.drop_acl = !l->made;
-        if (l->unlocked)
-            o.mode |= 0700;
-        bkc_meta_set(x, &l->meta, &o);
-        if ((l->meta.mode & 0700) != 0700)
-            bkc_seen_add(&x->seen, &l->st, BKC_SEEN_LOCKED);
-        return;
-    }
-    if (l->unlocked)
-        (void)fchmod(l->fd, l->st.st_mode & 07777);
-    if (l->touched && !l->made && x->depth > 0) /* as it was found; not ours: it may be refused */
-        (void)futimens(l->fd, t);
-}
-
 /* Opens the level below the top again, if it was closed: the parent of the top, and it must be
  * the one that it was. */
 static int reopen(struct bkc_extract *x)
 {
-    struct bkc_level *l = bkc_here(x), *up = l - 1;
+    struct bkc_level *l = bkc_here(x), *up = x->levels[x->depth - 1];
     struct stat st;
 
     up->fd = openat(l->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (up->fd < 0 && errno == EACCES)
         up->fd = openat(l->fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (up->fd < 0)
-        return bkc_fail_errno(x, errno, "cannot go back from directory '%s'", bkc_show(x, x->dir));
+        return bkc_fail_errno(&x->say, errno, "cannot go back from directory '%s'",
+                              bkc_show(&x->say, x->dir));
     if (fstat(up->fd, &st) == 0 && st.st_ino == up->st.st_ino && st.st_dev == up->st.st_dev)
         return BAKE_OK;
-    return bake_fail(x->ctx, BAKE_E_IO, "directory '%s' was moved while it was written to",
-                     bkc_show(x, x->dir));
+    return bake_fail(x->say.ctx, BAKE_E_IO, "directory '%s' was moved while it was written to",
+                     bkc_show(&x->say, x->dir));
 }
 
 static void abandon(struct bkc_extract *x)
 {
-    bake_report(x->ctx, BAKE_WARNING, x->dir,
+    bake_report(x->say.ctx, BAKE_WARNING, x->dir,
                 "modes and times of the directories on this path are not restored");
-    while (x->depth > 0)
-        drop(&x->levels[x->depth--]);
+    for (; x->depth > 0; x->depth--) {
+        bkc_await_level(x, bkc_here(x));
+        bkc_level_free(bkc_here(x));
+    }
     x->dir[0] = '\0';
 }
 
@@ -104,15 +46,15 @@ int bkc_dirs_leave(struct bkc_extract *x)
 {
     int rc = BAKE_OK;
 
-    if (bkc_here(x)[-1].fd < 0)
+    if (x->levels[x->depth - 1]->fd < 0)
         rc = reopen(x); /* before the mode is set, which may forbid it */
-    settle(x, bkc_here(x));
     if (rc < 0) {
+        bkc_await_level(x, bkc_here(x));
+        bkc_level_settle(x, bkc_here(x), x->dir);
         abandon(x);
         return rc;
     }
-    drop(bkc_here(x));
-    x->dir[x->levels[--x->depth].end] = '\0';
+    bkc_level_pop(x);
     return BAKE_OK;
 }
 
@@ -137,7 +79,7 @@ static int open_dir(struct bkc_extract *x, const char *name, struct stat *st, bo
         fd = openat(up, name, O_PATH | DIR_FLAGS);
     if (fd < 0)
         return -1;
-    if (fstat(fd, st) < 0) {
+    if (fstat(fd, st) < 0 || (bkc_left_again(x, st) && fstat(fd, st) < 0)) {
         e = errno;
         (void)close(fd);
         errno = e;
@@ -163,7 +105,7 @@ static int enter_found(struct bkc_extract *x, const char *name, int *rc)
 
     if (fd < 0)
         return errno;
-    *rc = push(x, name, fd, &st, false);
+    *rc = bkc_level_push(x, name, fd, &st, false);
     if (*rc == BAKE_OK) {
         bkc_here(x)->unlocked = unlocked;
         bkc_here(x)->default_acl = bkc_acl_inherits(fd);
@@ -181,10 +123,11 @@ static int enter_made(struct bkc_extract *x, const char *name, bool exact_acl)
     bkc_here(x)->touched = true;
     fd = open_dir(x, name, &st, &unlocked);
     if (fd < 0)
-        return bkc_fail_errno(x, errno, "cannot open the new directory '%s'", bkc_show(x, x->path));
+        return bkc_fail_errno(&x->say, errno, "cannot open the new directory '%s'",
+                              bkc_show(&x->say, x->path));
     if (inherits && exact_acl)
         bkc_acl_drop(fd);
-    rc = push(x, name, fd, &st, true);
+    rc = bkc_level_push(x, name, fd, &st, true);
     if (rc == BAKE_OK)
         bkc_here(x)->default_acl = inherits && !exact_acl;
     return rc;
@@ -197,11 +140,12 @@ static int no_way(struct bkc_extract *x, const char *name, int e)
 
     if ((e == ENOTDIR || e == ELOOP) &&
         fstatat(bkc_here(x)->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return bake_fail(x->ctx, BAKE_E_IO, "refused '%s': '%s' on its way is %s, not a directory",
-                         bkc_show(x, x->path), bkc_show(x, name),
+        return bake_fail(x->say.ctx, BAKE_E_IO,
+                         "refused '%s': '%s' on its way is %s, not a directory",
+                         bkc_show(&x->say, x->path), bkc_show(&x->say, name),
                          S_ISLNK(st.st_mode) ? "a symbolic link" : "something else");
-    return bkc_fail_errno(x, e, "cannot enter '%s' on the way to '%s'", bkc_show(x, name),
-                          bkc_show(x, x->path));
+    return bkc_fail_errno(&x->say, e, "cannot enter '%s' on the way to '%s'",
+                          bkc_show(&x->say, name), bkc_show(&x->say, x->path));
 }
 
 /* One part of a parent's path: found, or made as nobody has said yet what it is like. */
@@ -214,8 +158,8 @@ static int step(struct bkc_extract *x, const char *name)
     if (e != ENOENT)
         return no_way(x, name, e);
     if (mkdirat(bkc_here(x)->fd, name, 0700) < 0)
-        return bkc_fail_errno(x, errno, "cannot make directory '%s' for '%s'", bkc_show(x, name),
-                              bkc_show(x, x->path));
+        return bkc_fail_errno(&x->say, errno, "cannot make directory '%s' for '%s'",
+                              bkc_show(&x->say, name), bkc_show(&x->say, x->path));
     rc = enter_made(x, name, false);
     if (rc < 0)
         return rc;
@@ -223,7 +167,7 @@ static int step(struct bkc_extract *x, const char *name)
     bkc_here(x)->meta.valid = BAKE_HAS_MODE;
     bkc_here(x)->meta.mode = x->parent_mode;
     bkc_seen_add(&x->seen, &bkc_here(x)->st, BKC_SEEN_IMPLICIT);
-    x->counts.dirs++;
+    bkc_count(x, &x->counts.dirs, 1);
     return BAKE_OK;
 }
 
@@ -233,7 +177,7 @@ static size_t shared(const struct bkc_extract *x, const char *path, size_t n)
     size_t k = 0;
 
     for (; k < x->depth; k++) {
-        size_t from = x->levels[k].end, to = x->levels[k + 1].end;
+        size_t from = x->levels[k]->end, to = x->levels[k + 1]->end;
 
         if (to > n || memcmp(x->dir + from, path + from, to - from) != 0 ||
             (to < n && path[to] != '/'))
@@ -267,7 +211,8 @@ int bkc_dirs_enter(struct bkc_extract *x, const char *path, size_t n)
     while (rc == BAKE_OK && at < n)
         rc = part(path, n, &at, name) < sizeof(name)
                  ? step(x, name)
-                 : bkc_fail_errno(x, ENAMETOOLONG, "cannot make '%s'", bkc_show(x, x->path));
+                 : bkc_fail_errno(&x->say, ENAMETOOLONG, "cannot make '%s'",
+                                  bkc_show(&x->say, x->path));
     return rc;
 }
 
@@ -278,12 +223,12 @@ int bkc_dirs_find(struct bkc_extract *x, const char *path, int *ret_fd, int *ret
     size_t n = slash ? (size_t)(slash - path) : 0, k = shared(x, path, n), at;
     char name[256];
 
-    while (x->levels[k].fd < 0)
+    while (x->levels[k]->fd < 0)
         k--;
-    *ret_fd = x->levels[k].fd;
+    *ret_fd = x->levels[k]->fd;
     *ret_close = -1;
     *ret_name = slash ? slash + 1 : path;
-    for (at = x->levels[k].end; at < n;) {
+    for (at = x->levels[k]->end; at < n;) {
         int fd, e;
 
         errno = ENAMETOOLONG;
@@ -325,12 +270,13 @@ static int in_the_way(struct bkc_extract *x, const struct bake_entry *e)
     int rc;
 
     if (fstatat(bkc_here(x)->fd, x->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return bkc_fail_errno(x, errno, "cannot look at '%s'", bkc_show(x, x->path));
+        return bkc_fail_errno(&x->say, errno, "cannot look at '%s'", bkc_show(&x->say, x->path));
     if (!x->force)
-        return bkc_existing(x, e, bkc_here(x)->fd, x->name, &st);
+        return bkc_existing(x, &x->say, e, bkc_here(x)->fd, x->name, &st);
     rc = replace(x, x->name);
     if (rc != 0)
-        return bkc_fail_errno(x, rc, "cannot replace '%s' by a directory", bkc_show(x, x->path));
+        return bkc_fail_errno(&x->say, rc, "cannot replace '%s' by a directory",
+                              bkc_show(&x->say, x->path));
     return enter_made(x, x->name, e->valid & BAKE_HAS_XATTRS);
 }
 
@@ -342,13 +288,14 @@ static int make_or_enter(struct bkc_extract *x, const struct bake_entry *e)
     if (mkdirat(bkc_here(x)->fd, x->name, 0700) == 0)
         return enter_made(x, x->name, e->valid & BAKE_HAS_XATTRS);
     if (errno != EEXIST)
-        return bkc_fail_errno(x, errno, "cannot make directory '%s'", bkc_show(x, x->path));
+        return bkc_fail_errno(&x->say, errno, "cannot make directory '%s'",
+                              bkc_show(&x->say, x->path));
     no = enter_found(x, x->name, &rc);
     if (no == 0)
         return rc;
     if (no == ENOTDIR || no == ELOOP)
         return in_the_way(x, e);
-    return bkc_fail_errno(x, no, "cannot enter directory '%s'", bkc_show(x, x->path));
+    return bkc_fail_errno(&x->say, no, "cannot enter directory '%s'", bkc_show(&x->say, x->path));
 }
 
 static int want_meta(struct bkc_extract *x, const struct bake_entry *e)
@@ -360,7 +307,7 @@ static int want_meta(struct bkc_extract *x, const struct bake_entry *e)
     if (!(m.valid & BAKE_HAS_MODE))
         m.mode = l->made ? x->parent_mode : l->st.st_mode & 07777;
     if (bkc_meta_own(&m) < 0)
-        return bkc_nomem(x);
+        return bkc_nomem(&x->say);
     free(l->meta.xattrs);
     l->meta = m;
     l->has_meta = true;
@@ -380,7 +327,7 @@ int bkc_dirs_put(struct bkc_extract *x, const struct bake_entry *e)
     if (rc < 0)
         return rc;
     l = bkc_here(x);
-    x->counts.dirs += l->made;
+    bkc_count(x, &x->counts.dirs, l->made);
     if (!x->force && !l->made && !(bkc_seen_get(&x->seen, &l->st) & BKC_SEEN_IMPLICIT))
         return BAKE_OK;
     bkc_seen_clear(&x->seen, &l->st, BKC_SEEN_IMPLICIT);
@@ -391,19 +338,23 @@ int bkc_dirs_put(struct bkc_extract *x, const struct bake_entry *e)
 
 int bkc_dirs_open(struct bkc_extract *x, const char *root)
 {
-    struct bkc_level *l = calloc(8, sizeof(*l));
+    struct bkc_level *l = calloc(1, sizeof(*l));
 
-    x->levels = l;
     if (!l)
-        return bkc_nomem(x);
+        return bkc_nomem(&x->say);
     l->fd = -1;
+    if (bkc_grow((void **)&x->levels, &x->cap_levels, sizeof(struct bkc_level *)) < 0) {
+        free(l);
+        return bkc_nomem(&x->say);
+    }
+    x->levels[0] = l;
     if (bkc_grow((void **)&x->dir, &x->cap_dir, 1) < 0)
-        return bkc_nomem(x);
-    x->cap_levels = 8;
+        return bkc_nomem(&x->say);
     x->dir[0] = '\0';
     l->fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (l->fd < 0 || fstat(l->fd, &l->st) < 0)
-        return bkc_fail_errno(x, errno, "cannot open directory '%s'", bkc_show(x, root));
+        return bkc_fail_errno(&x->say, errno, "cannot open directory '%s'",
+                              bkc_show(&x->say, root));
     x->root_was_empty = l->made = bkc_dir_empty(l->fd, ".");
     l->default_acl = bkc_acl_inherits(l->fd);
     return BAKE_OK;
@@ -411,23 +362,28 @@ int bkc_dirs_open(struct bkc_extract *x, const char *root)
 
 int bkc_dirs_finish(struct bkc_extract *x)
 {
+    struct bkc_level *root = x->levels[0];
     int rc = bkc_dirs_enter(x, "", 0);
 
-    settle(x, &x->levels[0]);
-    x->levels[0].has_meta = false;
+    bkc_left_settle(x, true);
+    bkc_await_level(x, root);
+    bkc_level_settle(x, root, x->dir);
+    root->has_meta = false;
     if (rc < 0)
         return rc;
-    if (syncfs(x->levels[0].fd) < 0)
-        return bkc_fail_errno(x, errno, "cannot write out what was restored");
+    if (syncfs(root->fd) < 0)
+        return bkc_fail_errno(&x->say, errno, "cannot write out what was restored");
     return BAKE_OK;
 }
 
 void bkc_dirs_close(struct bkc_extract *x)
 {
-    if (!x->levels)
-        return;
-    for (size_t i = 0; i <= x->depth; i++)
-        drop(&x->levels[i]);
+    for (struct bkc_level *l = x->left, *next; l; l = next) {
+        next = l->next;
+        bkc_level_free(l);
+    }
+    for (size_t i = 0; x->cap_levels && i <= x->depth; i++)
+        bkc_level_free(x->levels[i]);
     free(x->levels);
     free(x->dir);
     free(x->seen.slots);

@@ -13,16 +13,16 @@ int bkc_path_check(struct bkc_extract *x, const char *path, const char *what)
     const char *p = path;
 
     if (!path || !*path)
-        return bake_fail(x->ctx, BAKE_E_CORRUPT, "refused an entry: its %s is empty", what);
+        return bake_fail(x->say.ctx, BAKE_E_CORRUPT, "refused an entry: its %s is empty", what);
     if (*path == '/')
-        return bake_fail(x->ctx, BAKE_E_CORRUPT, "refused '%s': its %s is absolute",
-                         bkc_show(x, path), what);
+        return bake_fail(x->say.ctx, BAKE_E_CORRUPT, "refused '%s': its %s is absolute",
+                         bkc_show(&x->say, path), what);
     for (;;) {
         size_t n = strcspn(p, "/");
 
         if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
-            return bake_fail(x->ctx, BAKE_E_CORRUPT, "refused '%s': its %s has a part '%.*s'",
-                             bkc_show(x, path), what, (int)n, p);
+            return bake_fail(x->say.ctx, BAKE_E_CORRUPT, "refused '%s': its %s has a part '%.*s'",
+                             bkc_show(&x->say, path), what, (int)n, p);
         if (!p[n])
             return BAKE_OK;
         p += n + 1;
@@ -42,16 +42,16 @@ static int check(struct bkc_extract *x, const struct bake_entry *e)
     if (rc == BAKE_OK && e->type == BAKE_HARDLINK)
         rc = bkc_path_check(x, e->link, "link");
     if (rc == BAKE_OK && e->type == BAKE_SYMLINK && (!e->link || !*e->link))
-        rc = bake_fail(x->ctx, BAKE_E_CORRUPT, "refused '%s': a symbolic link to nothing",
-                       bkc_show(x, e->path));
+        rc = bake_fail(x->say.ctx, BAKE_E_CORRUPT, "refused '%s': a symbolic link to nothing",
+                       bkc_show(&x->say, e->path));
     if (rc < 0)
         return rc;
     do {
         more = bkc_xattr_next(&p, &left, &name, &value, &n);
     } while (more > 0);
     if (more < 0)
-        return bake_fail(x->ctx, BAKE_E_CORRUPT, "refused '%s': its attributes are broken",
-                         bkc_show(x, e->path));
+        return bake_fail(x->say.ctx, BAKE_E_CORRUPT, "refused '%s': its attributes are broken",
+                         bkc_show(&x->say, e->path));
     return BAKE_OK;
 }
 
@@ -62,27 +62,54 @@ static int go(struct bkc_extract *x, const char *path)
     char *slash;
 
     if (bkc_grow((void **)&x->path, &x->cap_path, n + 1) < 0)
-        return bkc_nomem(x);
+        return bkc_nomem(&x->say);
     memcpy(x->path, path, n + 1);
     slash = strrchr(x->path, '/');
     x->name = slash ? slash + 1 : x->path;
     return bkc_dirs_enter(x, x->path, slash ? (size_t)(slash - x->path) : 0);
 }
 
-int bkc_extract_put(struct bkc_extract *x, const struct bake_entry *entry)
+/* Checks the entry and goes to its directory. */
+static int arrive(struct bkc_extract *x, const struct bake_entry *e)
 {
     int rc;
 
-    if (x->cur.type)
-        return bake_fail(x->ctx, BAKE_E_INTERNAL, "the entry before was not ended");
-    rc = check(x, entry);
+    if (x->type)
+        return bake_fail(x->say.ctx, BAKE_E_INTERNAL, "the entry before was not ended");
+    bkc_left_settle(x, false);
+    rc = check(x, e);
+    return rc == BAKE_OK ? go(x, e->path) : rc;
+}
+
+int bkc_extract_file(struct bkc_extract *x, const struct bake_entry *entry, struct bkc_file **ret)
+{
+    int rc = arrive(x, entry);
+
+    return rc == BAKE_OK ? bkc_file_new(x, entry, ret) : rc;
+}
+
+static int put_file(struct bkc_extract *x, const struct bake_entry *e)
+{
+    int rc = bkc_file_new(x, e, &x->file);
+
     if (rc == BAKE_OK)
-        rc = go(x, entry->path);
+        rc = bkc_file_begin(x->file, x->say.ctx);
+    if (rc != BAKE_OK) {
+        bkc_file_free(x->file);
+        x->file = NULL;
+    }
+    return rc;
+}
+
+int bkc_extract_put(struct bkc_extract *x, const struct bake_entry *entry)
+{
+    int rc = arrive(x, entry);
+
     if (rc < 0)
         return rc;
     switch (entry->type) {
     case BAKE_FILE:
-        rc = bkc_file_put(x, entry);
+        rc = put_file(x, entry);
         break;
     case BAKE_DIR:
         rc = bkc_dirs_put(x, entry);
@@ -95,24 +122,33 @@ int bkc_extract_put(struct bkc_extract *x, const struct bake_entry *entry)
         rc = bkc_node_put(x, entry);
         break;
     default:
-        rc = bake_fail(x->ctx, BAKE_E_UNSUPPORTED, "refused '%s': its type %u is not known",
-                       bkc_show(x, entry->path), (unsigned)entry->type);
+        rc = bake_fail(x->say.ctx, BAKE_E_UNSUPPORTED, "refused '%s': its type %u is not known",
+                       bkc_show(&x->say, entry->path), (unsigned)entry->type);
     }
     if (rc == BAKE_OK)
-        x->cur.type = entry->type;
+        x->type = entry->type;
     return rc;
+}
+
+int bkc_extract_write(struct bkc_extract *x, struct bake_in *in)
+{
+    if (x->file)
+        return bkc_file_write(x->file, in);
+    if (in->pos < in->size)
+        return bake_fail(x->say.ctx, BAKE_E_INTERNAL, "data were written where no file is open");
+    return BAKE_OK;
 }
 
 int bkc_extract_end(struct bkc_extract *x, int good)
 {
-    uint32_t type = x->cur.type;
+    uint32_t type = x->type;
     int rc = BAKE_OK;
 
-    x->cur.type = 0;
+    x->type = 0;
     if (type == BAKE_FILE) {
-        if (good)
-            rc = bkc_file_end(x);
-        bkc_file_drop(x); /* does nothing to one that is in its place */
+        rc = bkc_file_end(x->file, good);
+        bkc_file_free(x->file);
+        x->file = NULL;
     } else if (type && type != BAKE_DIR && !good) {
         (void)unlinkat(bkc_here(x)->fd, x->name, 0);
     }
@@ -127,28 +163,34 @@ int bkc_extract_finish(struct bkc_extract *x)
     return rc;
 }
 
-void bkc_extract_counts(const struct bkc_extract *x, struct bkc_extract_counts *ret)
+void bkc_extract_counts(struct bkc_extract *x, struct bkc_extract_counts *ret)
 {
+    (void)pthread_mutex_lock(&x->lock);
     *ret = x->counts;
+    (void)pthread_mutex_unlock(&x->lock);
 }
 
 int bkc_extract_open(struct bake_ctx *ctx, const struct bkc_extract_opts *opts,
                      struct bkc_extract **ret)
 {
     struct bkc_extract *x = calloc(1, sizeof(*x));
+    uint64_t seed;
     int rc;
 
     if (!x)
         return bake_fail(ctx, BAKE_E_NOMEM, "out of memory");
-    x->ctx = ctx;
+    x->say.ctx = ctx;
     x->force = opts->force;
     x->parent_mode = opts->parent_mode & 07777;
     x->euid = geteuid();
-    x->cur.fd = -1;
+    (void)pthread_mutex_init(&x->lock, NULL);
+    (void)pthread_cond_init(&x->landed, NULL);
+    x->knows_umask = bkc_umask(&x->umask);
     x->ids = bkc_ids_new();
-    if (getrandom(&x->random, sizeof(x->random), GRND_NONBLOCK) < 0)
-        x->random = (uint64_t)(uintptr_t)x ^ (uint64_t)getpid() << 32; /* O_EXCL guards anyway */
-    rc = x->ids ? bkc_dirs_open(x, opts->root) : bkc_nomem(x);
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
+        seed = (uint64_t)(uintptr_t)x ^ (uint64_t)getpid() << 32; /* O_EXCL guards anyway */
+    atomic_store(&x->random, seed);
+    rc = x->ids ? bkc_dirs_open(x, opts->root) : bkc_nomem(&x->say);
     if (rc < 0) {
         bkc_extract_close(x);
         return rc;
@@ -161,14 +203,12 @@ void bkc_extract_close(struct bkc_extract *x)
 {
     if (!x)
         return;
-    bkc_file_drop(x);
+    bkc_file_free(x->file);
     bkc_dirs_close(x);
-    for (size_t i = 0; i < x->n_once; i++)
-        free(x->once[i].what);
-    free(x->once);
+    bkc_once_free(x);
     bkc_ids_free(x->ids);
-    free(x->cur.extents);
-    free(x->xattrs);
+    (void)pthread_cond_destroy(&x->landed);
+    (void)pthread_mutex_destroy(&x->lock);
     free(x->path);
     free(x);
 }

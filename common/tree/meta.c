@@ -61,19 +61,25 @@ static int chown_obj(const struct bkc_obj *o, uid_t uid, gid_t gid)
     return rc < 0 ? errno : 0;
 }
 
-static void owner_lost(struct bkc_extract *x, int e)
+static void owner_lost(struct bkc_extract *x, struct bkc_say *say, int e)
 {
-    if (x->owner_told)
-        return;
+    bool told;
+
+    (void)pthread_mutex_lock(&x->lock);
+    told = x->owner_told;
     x->owner_told = true;
+    (void)pthread_mutex_unlock(&x->lock);
+    if (told)
+        return;
     if (x->euid != 0)
-        bake_report(x->ctx, BAKE_NOTICE, NULL, "owners are not restored: this needs root");
+        bake_report(say->ctx, BAKE_NOTICE, NULL, "owners are not restored: this needs root");
     else
-        bake_report(x->ctx, BAKE_NOTICE, NULL, "some owners are not restored: %s", strerror(e));
+        bake_report(say->ctx, BAKE_NOTICE, NULL, "some owners are not restored: %s", strerror(e));
 }
 
 /* True: the object belongs to whom the entry says. */
-static bool set_owner(struct bkc_extract *x, const struct bkc_meta *m, const struct bkc_obj *o)
+static bool set_owner(struct bkc_extract *x, struct bkc_say *say, const struct bkc_meta *m,
+                      const struct bkc_obj *o)
 {
     int e = EPERM;
 
@@ -87,12 +93,12 @@ static bool set_owner(struct bkc_extract *x, const struct bkc_meta *m, const str
                       o->gid == m->gid ? (gid_t)-1 : m->gid);
     if (e == 0)
         return true;
-    owner_lost(x, e);
+    owner_lost(x, say, e);
     return false;
 }
 
-static void set_mode(struct bkc_extract *x, const struct bkc_meta *m, const struct bkc_obj *o,
-                     bool owned)
+static void set_mode(struct bkc_extract *x, struct bkc_say *say, const struct bkc_meta *m,
+                     const struct bkc_obj *o, bool owned)
 {
     mode_t mode = m->mode;
     int rc;
@@ -101,7 +107,7 @@ static void set_mode(struct bkc_extract *x, const struct bkc_meta *m, const stru
         return;
     if (!owned && o->type != BAKE_DIR && (mode & (S_ISUID | S_ISGID))) {
         mode &= ~(mode_t)(S_ISUID | S_ISGID);
-        bake_report(x->ctx, BAKE_WARNING, o->path,
+        bake_report(say->ctx, BAKE_WARNING, o->path,
                     "its set-id bits are dropped, as its owner is not restored");
     }
     if (o->fd >= 0) /* a change of owner may have cleared bits: then it is set again */
@@ -109,7 +115,7 @@ static void set_mode(struct bkc_extract *x, const struct bkc_meta *m, const stru
     else
         rc = fchmodat(o->dirfd, o->name, mode, AT_SYMLINK_NOFOLLOW);
     if (rc < 0)
-        bkc_once(x, "the mode", o->path, errno);
+        bkc_once(x, say, "the mode", o->path, errno);
 }
 
 static int xattr_set(const struct bkc_obj *o, const char *name, const void *value, uint32_t n)
@@ -129,8 +135,8 @@ static bool is_acl(const char *name)
 
 /* ACLs come after the mode; the others before it, as a mode without 'w' refuses user.* even to
  * the owner. */
-static void set_xattrs(struct bkc_extract *x, const struct bkc_meta *m, const struct bkc_obj *o,
-                       bool acls)
+static void set_xattrs(struct bkc_extract *x, struct bkc_say *say, const struct bkc_meta *m,
+                       const struct bkc_obj *o, bool acls)
 {
     const char *p = m->xattrs, *name;
     size_t left = m->xattrs_size;
@@ -143,7 +149,7 @@ static void set_xattrs(struct bkc_extract *x, const struct bkc_meta *m, const st
         if (is_acl(name) != acls || xattr_set(o, name, value, n) == 0)
             continue;
         (void)snprintf(what, sizeof(what), "attribute '%s'", name);
-        bkc_once(x, what, o->path, errno);
+        bkc_once(x, say, what, o->path, errno);
     }
 }
 
@@ -155,7 +161,8 @@ void bkc_acl_drop(int fd)
 
 bool bkc_acl_inherits(int fd) { return fgetxattr(fd, ACL_DEFAULT, NULL, 0) > 0; }
 
-static void set_times(struct bkc_extract *x, const struct bkc_meta *m, const struct bkc_obj *o)
+static void set_times(struct bkc_extract *x, struct bkc_say *say, const struct bkc_meta *m,
+                      const struct bkc_obj *o)
 {
     struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {0}};
     int rc;
@@ -170,19 +177,20 @@ static void set_times(struct bkc_extract *x, const struct bkc_meta *m, const str
     }
     rc = o->fd >= 0 ? futimens(o->fd, t) : utimensat(o->dirfd, o->name, t, AT_SYMLINK_NOFOLLOW);
     if (rc < 0)
-        bkc_once(x, "the time of change", o->path, errno);
+        bkc_once(x, say, "the time of change", o->path, errno);
 }
 
-void bkc_meta_set(struct bkc_extract *x, const struct bkc_meta *m, const struct bkc_obj *o)
+void bkc_meta_set(struct bkc_extract *x, struct bkc_say *say, const struct bkc_meta *m,
+                  const struct bkc_obj *o)
 {
-    bool owned = set_owner(x, m, o);
+    bool owned = set_owner(x, say, m, o);
 
     if (m->xattrs_size)
-        set_xattrs(x, m, o, false);
+        set_xattrs(x, say, m, o, false);
     if (o->drop_acl && o->fd >= 0 && (m->valid & BAKE_HAS_XATTRS))
         bkc_acl_drop(o->fd);
-    set_mode(x, m, o, owned);
+    set_mode(x, say, m, o, owned);
     if (m->xattrs_size)
-        set_xattrs(x, m, o, true);
-    set_times(x, m, o);
+        set_xattrs(x, say, m, o, true);
+    set_times(x, say, m, o);
 }

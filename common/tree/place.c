@@ -1,5 +1,4 @@
-/* Names: temporary ones, putting things in their place, what is there already; and whatever is
- * made by one call: links, devices, FIFOs. */
+/* Names: temporary ones, putting things in their place, what is there already. */
 #include "tree/impl.h"
 
 #include <errno.h>
@@ -11,7 +10,8 @@
 
 void bkc_tmp_name(struct bkc_extract *x, char out[BKC_TMP_CAP])
 {
-    uint64_t z = x->random += 0x9e3779b97f4a7c15u; /* unlikely to repeat; O_EXCL does the rest */
+    const uint64_t step = 0x9e3779b97f4a7c15u; /* unlikely to repeat; O_EXCL does the rest */
+    uint64_t z = atomic_fetch_add(&x->random, step) + step;
 
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
@@ -22,12 +22,12 @@ int bkc_place_new(struct bkc_extract *x, int dirfd, const char *tmp, const char 
 {
     struct stat st;
 
-    if (!x->no_noreplace) {
+    if (!atomic_load(&x->no_noreplace)) {
         if (renameat2(dirfd, tmp, dirfd, name, RENAME_NOREPLACE) == 0)
             return 0;
         if (errno != EINVAL && errno != ENOSYS)
             return errno;
-        x->no_noreplace = true;
+        atomic_store(&x->no_noreplace, true);
     }
     if (linkat(dirfd, tmp, dirfd, name, 0) == 0)
         return unlinkat(dirfd, tmp, 0) == 0 ? 0 : errno;
@@ -107,136 +107,20 @@ static bool same(struct bkc_extract *x, const struct bake_entry *e, int dirfd, c
     }
 }
 
-int bkc_existing(struct bkc_extract *x, const struct bake_entry *e, int dirfd, const char *name,
-                 const struct stat *st)
+int bkc_existing(struct bkc_extract *x, struct bkc_say *say, const struct bake_entry *e, int dirfd,
+                 const char *name, const struct stat *st)
 {
     if (same(x, e, dirfd, name, st)) {
-        x->counts.same++;
+        bkc_count(x, &x->counts.same, 1);
         return BAKE_END;
     }
-    x->counts.kept++;
-    return bake_fail(x->ctx, BAKE_E_EXISTS, "'%s' exists and is kept", bkc_show(x, e->path));
+    bkc_count(x, &x->counts.kept, 1);
+    return bake_fail(say->ctx, BAKE_E_EXISTS, "'%s' exists and is kept", bkc_show(say, e->path));
 }
 
-/* ---- made by one call ------------------------------------------------------------------------ */
-
-/* 0 or an errno. */
-static int make_hard_link(struct bkc_extract *x, const struct bake_entry *e, const char *name)
+int bkc_keep_dir(struct bkc_extract *x, struct bkc_say *say, const char *path)
 {
-    const char *target;
-    struct stat st;
-    int fd, own = -1, no = bkc_dirs_find(x, e->link, &fd, &own, &target);
-
-    if (no == 0 && fstatat(fd, target, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        no = errno;
-    if (no == 0 && S_ISDIR(st.st_mode))
-        no = EISDIR;
-    if (no == 0 && linkat(fd, target, bkc_here(x)->fd, name, 0) < 0)
-        no = errno;
-    if (own >= 0)
-        (void)close(own);
-    return no;
-}
-
-static int make(struct bkc_extract *x, const struct bake_entry *e, const char *name)
-{
-    int fd = bkc_here(x)->fd, rc;
-    mode_t type = e->type == BAKE_CHARDEV ? S_IFCHR : e->type == BAKE_BLOCKDEV ? S_IFBLK : S_IFIFO;
-
-    if (e->type == BAKE_HARDLINK)
-        return make_hard_link(x, e, name);
-    if (e->type == BAKE_SYMLINK)
-        rc = symlinkat(e->link, fd, name);
-    else
-        rc = mknodat(fd, name, type | 0600,
-                     type == S_IFIFO ? 0 : makedev(e->dev_major, e->dev_minor));
-    return rc == 0 ? 0 : errno;
-}
-
-static int cannot_make(struct bkc_extract *x, const struct bake_entry *e, int no)
-{
-    const char *path = bkc_show(x, e->path);
-
-    switch (e->type) {
-    case BAKE_HARDLINK:
-        if (no == ENOTDIR || no == ELOOP)
-            return bake_fail(x->ctx, BAKE_E_IO,
-                             "refused hard link '%s': the way to '%s' is not made of directories",
-                             path, bkc_show(x, e->link));
-        return bkc_fail_errno(x, no, "cannot make hard link '%s' to '%s'", path,
-                              bkc_show(x, e->link));
-    case BAKE_SYMLINK:
-        return bkc_fail_errno(x, no, "cannot make symbolic link '%s'", path);
-    case BAKE_FIFO:
-        return bkc_fail_errno(x, no, "cannot make FIFO '%s'", path);
-    default:
-        if (no == EPERM && x->euid != 0)
-            return bake_fail(x->ctx, BAKE_E_IO, "cannot make device '%s': this needs root", path);
-        return bkc_fail_errno(x, no, "cannot make device '%s'", path);
-    }
-}
-
-static void set_meta(struct bkc_extract *x, const struct bake_entry *e, const char *name)
-{
-    struct bkc_obj o = {
-        .fd = -1, .dirfd = bkc_here(x)->fd, .name = name, .path = e->path, .type = e->type};
-    struct bkc_meta m;
-    struct stat st;
-
-    if (e->type == BAKE_HARDLINK) /* its first name has them */
-        return;
-    bkc_meta_of(x, e, &m);
-    if (fstatat(o.dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        bkc_obj_of(&o, &st);
-        bkc_meta_set(x, &m, &o);
-    }
-}
-
-/* With force, where something stands: made under another name first. */
-static int node_over(struct bkc_extract *x, const struct bake_entry *e)
-{
-    int fd = bkc_here(x)->fd, no;
-    char tmp[BKC_TMP_CAP];
-
-    do {
-        bkc_tmp_name(x, tmp);
-        no = make(x, e, tmp);
-    } while (no == EEXIST);
-    if (no != 0)
-        return cannot_make(x, e, no);
-    set_meta(x, e, tmp);
-    no = bkc_place_over(fd, tmp, x->name);
-    if (no != 0 ||
-        e->type == BAKE_HARDLINK) /* renaming one name of a file to another does nothing */
-        (void)unlinkat(fd, tmp, 0);
-    if (no == ENOTEMPTY || no == EEXIST) {
-        x->counts.kept++;
-        return bake_fail(x->ctx, BAKE_E_EXISTS, "'%s' is a directory that is not empty and is kept",
-                         bkc_show(x, e->path));
-    }
-    return no == 0 ? BAKE_OK : cannot_make(x, e, no);
-}
-
-int bkc_node_put(struct bkc_extract *x, const struct bake_entry *e)
-{
-    int fd = bkc_here(x)->fd, rc = BAKE_OK, no;
-    struct stat st;
-
-    no = make(x, e, x->name);
-    if (no == EEXIST && !x->force && fstatat(fd, x->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return bkc_existing(x, e, fd, x->name, &st);
-    if (no == EEXIST)
-        rc = node_over(x, e);
-    else if (no != 0)
-        return cannot_make(x, e, no);
-    else
-        set_meta(x, e, x->name);
-    if (rc < 0)
-        return rc;
-    bkc_here(x)->touched = true;
-    if (e->type == BAKE_SYMLINK || e->type == BAKE_HARDLINK)
-        x->counts.links++;
-    else
-        x->counts.others++;
-    return BAKE_OK;
+    bkc_count(x, &x->counts.kept, 1);
+    return bake_fail(say->ctx, BAKE_E_EXISTS, "'%s' is a directory that is not empty and is kept",
+                     bkc_show(say, path));
 }

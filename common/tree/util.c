@@ -52,11 +52,11 @@ static size_t show_part(char *out, size_t room, const char *s, size_t n)
     return used;
 }
 
-const char *bkc_show(struct bkc_extract *x, const char *path)
+const char *bkc_show(struct bkc_say *say, const char *path)
 {
     enum { HEAD = 100, TAIL = 180 };
-    const size_t cap = sizeof(x->shown[0]);
-    char *out = x->shown[x->n_shown++ % 2];
+    const size_t cap = sizeof(say->shown[0]);
+    char *out = say->shown[say->n_shown++ % 2];
     size_t n = strlen(path), used;
 
     if (n <= HEAD + TAIL) {
@@ -85,7 +85,7 @@ static int code_of(int e)
     }
 }
 
-int bkc_fail_errno(struct bkc_extract *x, int e, const char *fmt, ...)
+int bkc_fail_errno(struct bkc_say *say, int e, const char *fmt, ...)
 {
     char text[700];
     va_list ap;
@@ -93,10 +93,10 @@ int bkc_fail_errno(struct bkc_extract *x, int e, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    return bake_fail(x->ctx, code_of(e), "%s: %s", text, strerror(e));
+    return bake_fail(say->ctx, code_of(e), "%s: %s", text, strerror(e));
 }
 
-int bkc_nomem(struct bkc_extract *x) { return bake_fail(x->ctx, BAKE_E_NOMEM, "out of memory"); }
+int bkc_nomem(struct bkc_say *say) { return bake_fail(say->ctx, BAKE_E_NOMEM, "out of memory"); }
 
 int bkc_xattr_next(const char **p, size_t *left, const char **name, const void **value, uint32_t *n)
 {
@@ -136,6 +136,35 @@ bool bkc_dir_empty(int dirfd, const char *name)
     return empty;
 }
 
+bool bkc_umask(mode_t *ret)
+{
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    char text[512], *at;
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    mode_t mask = 0;
+
+    if (fd >= 0)
+        (void)close(fd);
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    at = strstr(text, "\nUmask:");
+    if (!at)
+        return false;
+    at += strcspn(at, "01234567\0");
+    for (; *at >= '0' && *at <= '7'; at++)
+        mask = mask << 3 | (mode_t)(*at - '0');
+    *ret = mask & 0777;
+    return *at == '\n';
+}
+
+void bkc_count(struct bkc_extract *x, uint64_t *counter, uint64_t n)
+{
+    (void)pthread_mutex_lock(&x->lock);
+    *counter += n;
+    (void)pthread_mutex_unlock(&x->lock);
+}
+
 /* ---- reported once --------------------------------------------------------------------------- */
 
 static struct bkc_once *once_find(struct bkc_extract *x, const char *what)
@@ -160,24 +189,36 @@ static struct bkc_once *once_find(struct bkc_extract *x, const char *what)
     return more;
 }
 
-void bkc_once(struct bkc_extract *x, const char *what, const char *path, int e)
+void bkc_once(struct bkc_extract *x, struct bkc_say *say, const char *what, const char *path, int e)
 {
-    struct bkc_once *o = once_find(x, what);
+    struct bkc_once *o;
+    bool first;
 
-    if (!o || o->count++ == 0) /* without memory each is told */
-        bake_report(x->ctx, BAKE_WARNING, path, "not restored in full: %s: %s", bkc_show(x, what),
-                    strerror(e));
+    (void)pthread_mutex_lock(&x->lock);
+    o = once_find(x, what);
+    first = !o || o->count++ == 0; /* without memory each is told */
+    (void)pthread_mutex_unlock(&x->lock);
+    if (first)
+        bake_report(say->ctx, BAKE_WARNING, path, "not restored in full: %s: %s",
+                    bkc_show(say, what), strerror(e));
 }
 
 void bkc_once_end(struct bkc_extract *x)
 {
     for (size_t i = 0; i < x->n_once; i++) {
         if (x->once[i].count > 1)
-            bake_report(x->ctx, BAKE_NOTICE, NULL, "not restored for %llu entries: %s",
-                        (unsigned long long)x->once[i].count, bkc_show(x, x->once[i].what));
+            bake_report(x->say.ctx, BAKE_NOTICE, NULL, "not restored for %llu entries: %s",
+                        (unsigned long long)x->once[i].count, bkc_show(&x->say, x->once[i].what));
         free(x->once[i].what);
     }
     x->n_once = 0;
+}
+
+void bkc_once_free(struct bkc_extract *x)
+{
+    for (size_t i = 0; i < x->n_once; i++)
+        free(x->once[i].what);
+    free(x->once);
 }
 
 /* ---- special directories: a hash table with open addressing ------------------------------------

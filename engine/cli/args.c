@@ -235,7 +235,7 @@ static void help_all(void)
         printf("  %-10s %s\n", v->name, v->summary);
     printf(
         "\n'bakengine COMMAND --help' says more. PIPELINE is a YAML file; 'list', 'show', 'ls',\n"
-        "'cat', 'verify' and 'restore --target' also take a store's address (a directory).\n"
+        "'cat', 'diff', 'verify', 'restore --target' also take a store's address (a directory).\n"
         "exit codes: 0 done, 1 failed, 2 usage or invalid pipeline, 3 partial, 4 verification\n"
         "failed, 10 no such store or backup, 11 locked, 12 wrong key, 128+N a signal\n");
 }

@@ -22,6 +22,7 @@ int bk_verb_list(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_show(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_ls(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_cat(struct bk_cli *cli, struct bk_err *err);
+int bk_verb_diff(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_restore(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_verify(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_prune(struct bk_cli *cli, struct bk_err *err);

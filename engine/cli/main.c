@@ -13,6 +13,7 @@ static const char *const run_flags[] = {"dry-run", "type", "parent",    "id",
 static const char *const probe_flag[] = {"probe", NULL};
 static const char *const host_flag[] = {"host", NULL};
 static const char *const read_flags[] = {"at", "from", "host", NULL};
+static const char *const diff_flags[] = {"component", "from", "host", NULL};
 static const char *const restore_flags[] = {"at",   "component", "path",  "target", "from",
                                             "host", "dry-run",   "force", NULL};
 static const char *const verify_flags[] = {"all", "level", "host", NULL};
@@ -33,6 +34,8 @@ const struct bk_verb bk_verbs[] = {
     {"cat", "PIPELINE BACKUP COMPONENT [PATH]",
      "write one component or file to standard output (a tree without PATH: as tar)", 3, 4, false,
      read_flags, bk_verb_cat},
+    {"diff", "PIPELINE BACKUP BACKUP", "show what changed from one backup to another", 3, 3, false,
+     diff_flags, bk_verb_diff},
     {"restore", "PIPELINE [BACKUP]", "restore a backup, in place or to a directory", 1, 2, true,
      restore_flags, bk_verb_restore},
     {"verify", "PIPELINE [BACKUP]", "prove that backups are there and whole", 1, 2, true,

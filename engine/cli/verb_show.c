@@ -17,6 +17,8 @@ static void show_component(const struct bk_mcomp *c)
     }
     if (c->kind == BAKE_TREE)
         printf(", %s entries", bk_format_count(count, sizeof(count), c->entries));
+    if (c->unchanged > 0)
+        printf(" (%s unchanged)", bk_format_count(count, sizeof(count), c->unchanged));
     printf(", %s -> %s in %s\n", bk_format_size(in, sizeof(in), c->bytes_in),
            bk_format_size(stored, sizeof(stored), c->bytes_stored),
            bk_format_duration(time, sizeof(time), c->duration_ms));
@@ -39,6 +41,8 @@ static void show_text(const struct bk_backup *b)
            "       %s\nstatus      %s\nengine      %s\n",
            m->id, m->pipeline, m->host, m->type, bk_format_time(start, m->start_ns),
            bk_format_time(end, m->end_ns), b->good ? "good" : "not good", m->engine);
+    if (m->parent)
+        printf("parent      %s\n", m->parent);
     printf("plugins    ");
     json_object_foreach(m->plugins, name, value) printf(" %s %s", name, json_string_value(value));
     printf("\nencrypted   %s\n", m->encrypted ? "yes" : "no");

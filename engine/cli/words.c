@@ -40,7 +40,13 @@ static void component(const json_t *e)
     printf("  %-32s %-8s", bk_event_str(e, "name"), bk_event_str(e, "status"));
     if (bk_event_num(e, "entries") > 0)
         printf(" %s entries", bk_format_count(count, sizeof(count), bk_event_num(e, "entries")));
-    if (json_object_get(e, "bytes_stored"))
+    if (bk_event_num(e, "unchanged") > 0)
+        printf(" (%s unchanged)",
+               bk_format_count(count, sizeof(count), bk_event_num(e, "unchanged")));
+    if (json_object_get(e, "bytes_new"))
+        printf(" %s, %s new", bk_format_size(in, sizeof(in), bk_event_num(e, "bytes_in")),
+               bk_format_size(stored, sizeof(stored), bk_event_num(e, "bytes_new")));
+    else if (json_object_get(e, "bytes_stored"))
         printf(" %s -> %s", bk_format_size(in, sizeof(in), bk_event_num(e, "bytes_in")),
                bk_format_size(stored, sizeof(stored), bk_event_num(e, "bytes_stored")));
     else
@@ -170,6 +176,26 @@ static void restore_summary(const json_t *e, const char *time)
            bk_format_size(bytes, sizeof(bytes), bk_event_num(e, "bytes")), time);
 }
 
+/* What became of a repository's packs. */
+static void prune_packs(const json_t *e, bool dry)
+{
+    uint64_t removed = bk_event_num(e, "packs_removed"),
+             rewritten = bk_event_num(e, "packs_rewritten"),
+             condemned = bk_event_num(e, "packs_condemned");
+    char bytes[24];
+
+    printf("%s %llu pack%s", dry ? "would remove" : "removed", (unsigned long long)removed,
+           plural(removed));
+    if (rewritten > 0)
+        printf(", after rewriting what is still needed of %llu (%s)", (unsigned long long)rewritten,
+               bk_format_size(bytes, sizeof(bytes), bk_event_num(e, "bytes_rewritten")));
+    if (condemned > 0)
+        printf("; %llu (%s) wait%s for runs that are under way", (unsigned long long)condemned,
+               bk_format_size(bytes, sizeof(bytes), bk_event_num(e, "bytes_condemned")),
+               condemned == 1 ? "s" : "");
+    printf("\n");
+}
+
 static void prune_summary(const json_t *e, const char *time)
 {
     char bytes[24];
@@ -182,6 +208,8 @@ static void prune_summary(const json_t *e, const char *time)
            plural(bk_event_num(e, "garbage_objects")),
            bk_format_size(bytes, sizeof(bytes), bk_event_num(e, "bytes_freed")),
            (unsigned long long)bk_event_num(e, "kept"), plural(bk_event_num(e, "kept")), time);
+    if (json_object_get(e, "packs_removed"))
+        prune_packs(e, dry);
 }
 
 static void summary(const json_t *e)

@@ -8,7 +8,7 @@
 #include "plugin/registry.h"
 #include <jansson.h>
 
-enum bk_format_id { BK_FORMAT_ARCHIVE = 0 };
+enum bk_format_id { BK_FORMAT_ARCHIVE = 0, BK_FORMAT_REPOSITORY = 1 };
 
 struct bk_part { /* one source, transform or sink */
     const struct bk_plugin *plugin;

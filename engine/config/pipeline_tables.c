@@ -28,7 +28,7 @@ const struct bake_option bk_top_options[] = {
 const char *const bk_top_also[] = {"sources",   "store",  "transforms", "sinks", "require",
                                    "retention", "verify", "schedule",   NULL};
 
-static const char *const formats[] = {"archive", NULL}; /* in the order of enum bk_format_id */
+static const char *const formats[] = {"archive", "repository", NULL}; /* in the order of enum bk_format_id */
 
 const struct bake_option bk_store_options[] = {
     {.key = "format",
@@ -36,7 +36,8 @@ const struct bake_option bk_store_options[] = {
      MEMBER(bk_store_cfg, format, int),
      .fallback = "archive",
      .choices = formats,
-     .help = "How backups stand in the sinks; 'archive' is one plain object per component."},
+     .help = "How backups stand in the sinks; 'archive' is one plain object per component, "
+             "'repository' stores every piece of data once."},
     {0},
 };
 

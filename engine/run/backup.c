@@ -7,9 +7,11 @@
 #include "run/intent.h"
 #include "run/lanes.h"
 #include "run/lock.h"
+#include "run/parent.h"
 #include "run/prune.h"
 #include "run/retention.h"
 #include "run/verify.h"
+#include "store/comp.h"
 
 #include <string.h>
 
@@ -18,6 +20,8 @@ struct run { /* what the lanes share */
     const struct bk_run_opts *opts;
     struct bk_plan plan;
     struct bk_manifest *manifest;
+    struct bk_parent parent;
+    struct bk_intent *intent;
     bool committed; /* the manifest stands */
     size_t pruned;
 };
@@ -36,7 +40,9 @@ static int fill_head(struct run *r, struct bk_err *err)
         return rc;
     m->id = bk_strdup(id);
     m->pipeline = bk_strdup(p->name);
-    m->type = bk_strdup("full"); /* all that the archive format knows */
+    m->type = bk_strdup(r->parent.type);
+    if (r->parent.manifest && !(m->parent = bk_strdup(r->parent.manifest->id)))
+        return bk_nomem(err);
     m->host = bk_strdup(r->session->host);
     m->engine = bk_strdup("bakengine " BAKE_VERSION);
     for (size_t i = 0; i < r->opts->tags.n; i++)
@@ -85,8 +91,12 @@ static void component_event(struct run *r, const struct bk_mcomp *c)
     bk_json_set_str(e, "status", bk_status_name(c->status));
     bk_json_set_str(e, "error", c->error);
     bk_json_set_u64(e, "bytes_in", c->bytes_in);
-    bk_json_set_u64(e, "bytes_stored", c->bytes_stored);
+    if (c->has_stream) /* what it takes in the store is only known once its packs are made */
+        bk_json_set_u64(e, "bytes_new", c->bytes_new);
+    else
+        bk_json_set_u64(e, "bytes_stored", c->bytes_stored);
     bk_json_set_u64(e, "entries", c->entries);
+    bk_json_set_u64(e, "unchanged", c->unchanged);
     bk_json_set_u64(e, "warnings", c->warnings);
     bk_json_set_u64(e, "missing", c->missing);
     bk_json_set_real(e, "duration", (double)c->duration_ms / 1000.0);
@@ -97,7 +107,8 @@ static int work(void *arg, size_t i, struct bk_err *err)
 {
     struct run *r = arg;
     struct bk_mcomp *c = &r->manifest->comps[i];
-    int rc = bk_backup_component(r->session, r->manifest->id, &r->plan.items[i], c, err);
+    int rc = bk_backup_component(r->session, r->manifest->id, r->parent.manifest, &r->plan.items[i],
+                                 c, err);
 
     if (rc >= 0)
         component_event(r, c);
@@ -120,23 +131,6 @@ static void remove_objects(struct run *r)
     }
 }
 
-/* "<digest>  <object>" lines, so that sha256sum -c can check without us. */
-static int put_sums(struct run *r, struct bk_err *err)
-{
-    struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
-    char *name BK_FREE = bk_backup_object(r->manifest->id, BK_SUMS_NAME);
-
-    for (size_t i = 0; i < r->manifest->n_comps; i++) {
-        const struct bk_mcomp *c = &r->manifest->comps[i];
-
-        for (size_t k = 0; k < c->n_objects; k++)
-            bk_buf_printf(&text, "%s  %s\n", c->objects[k].sha256, c->objects[k].name);
-    }
-    if (!name || text.failed)
-        return bk_nomem(err);
-    return bk_store_put(r->session->store, name, text.data, text.len, BAKE_PUT_IF_ABSENT, err);
-}
-
 static int commit(struct run *r, struct bk_err *err)
 {
     struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
@@ -148,8 +142,8 @@ static int commit(struct run *r, struct bk_err *err)
         ok += r->manifest->comps[i].status != BK_STATUS_FAILED;
     if (ok == 0)
         return bk_fail(err, BAKE_E_IO, "nothing could be backed up: every component failed");
-    rc = put_sums(r, err);
-    if (rc < 0)
+    if ((rc = bk_backup_seal(r->session->store, r->manifest, err)) < 0 ||
+        (rc = bk_intent_check(r->intent, err)) < 0)
         return rc;
     r->manifest->end_ns = bk_now_ns();
     rc = name ? bk_manifest_write(r->manifest, &text, err) : bk_nomem(err);
@@ -158,6 +152,9 @@ static int commit(struct run *r, struct bk_err *err)
     if (rc == BAKE_E_EXISTS)
         return bk_fail(err, rc, "there is already a backup '%s'; nothing of it was changed",
                        r->manifest->id);
+    /* Between the check and the put a prune may have taken this run for dead. */
+    if (rc >= 0 && (rc = bk_intent_check(r->intent, err)) < 0)
+        (void)bk_store_remove(r->session->store, name, NULL);
     r->committed = rc >= 0;
     return rc;
 }
@@ -268,15 +265,7 @@ static int check_opts(const struct bk_session *s, const struct bk_run_opts *opts
                        "'%s' cannot be a backup's id\n"
                        "HINT: letters, digits, '-', '_' and '.', at most %d",
                        opts->id, BK_ID_CAP - 1);
-    if (opts->parent)
-        return bk_fail(err, BK_E_USAGE,
-                       "format '%s' has no parents: every backup is full\n"
-                       "HINT: leave out --parent",
-                       bk_format_name(s->pipeline->format));
-    if (opts->type && !bk_streq(opts->type, "full"))
-        bk_log(BAKE_LOG_INFO, "format '%s' writes full backups only: --type %s makes a full one",
-               bk_format_name(s->pipeline->format), opts->type);
-    return BAKE_OK;
+    return bk_parent_check(s, opts, err);
 }
 
 /* Bytes that the newest backup had: what the progress bar measures against. */
@@ -328,20 +317,22 @@ static int check_id(struct run *r, struct bk_err *err)
 static int write_backup(struct run *r, struct bk_err *err)
 {
     struct bk_session *s = r->session;
-    struct bk_intent *intent;
     char name[BK_ID_CAP + sizeof(BK_WRITERS)];
-    int rc = fill_head(r, err);
+    int rc;
 
-    if (rc < 0 || (rc = check_id(r, err)) < 0)
+    if ((rc = bk_parent_choose(s, r->opts, &r->parent, err)) < 0 || (rc = fill_head(r, err)) < 0 ||
+        (rc = check_id(r, err)) < 0)
         return rc;
     fill_plugins(r);
     (void)snprintf(name, sizeof(name), BK_WRITERS "%s", r->manifest->id);
-    rc = bk_intent_start(s->store, name, s->host, 0, &intent, err);
+    rc = bk_intent_start(s->store, name, s->host, 0, &r->intent, err);
     if (rc < 0)
         return rc;
     expect_total(r);
     r->manifest->n_comps = r->plan.n_items;
-    rc = bk_reporter_start(s->reporter, err);
+    rc = bk_backup_begin(s->store, err);
+    if (rc >= 0)
+        rc = bk_reporter_start(s->reporter, err);
     if (rc >= 0)
         rc = bk_lanes_run(r->plan.n_items, (size_t)s->pipeline->parallel, work, r, err);
     bk_reporter_stop(s->reporter);
@@ -349,7 +340,8 @@ static int write_backup(struct run *r, struct bk_err *err)
         rc = commit(r, err);
     if (rc < 0 && rc != BAKE_E_EXISTS)
         remove_objects(r);
-    bk_intent_stop(intent);
+    bk_backup_end(s->store);
+    bk_intent_stop(r->intent);
     return rc;
 }
 
@@ -372,6 +364,7 @@ static void summary(struct run *r, int rc, uint64_t start_ms)
     bk_json_set_str(e, "status", status_of(rc));
     bk_json_set_str(e, "id", r->committed ? m->id : NULL);
     bk_json_set_str(e, "type", r->committed ? m->type : NULL);
+    bk_json_set_str(e, "parent", r->committed ? m->parent : NULL);
     bk_json_set_u64(e, "components", m->n_comps);
     bk_json_set_u64(e, "bytes_in", in);
     bk_json_set_u64(e, "bytes_stored", stored);
@@ -426,5 +419,6 @@ int bk_run(struct bk_session *s, const struct bk_run_opts *opts, struct bk_err *
     bk_plan_release(&r.plan);
     summary(&r, rc, start_ms);
     bk_manifest_free(r.manifest);
+    bk_parent_release(&r.parent);
     return rc;
 }

@@ -18,10 +18,11 @@ int bk_run(struct bk_session *s, const struct bk_run_opts *opts, struct bk_err *
 
 /* ---- within the verb ------------------------------------------------------------------------- */
 
-/* Reads one component and stores it. ret is filled whatever happens: status, error, counts. A
- * negative result ends the run (cancelled, out of memory); a component's own failure is in ret. */
-int bk_backup_component(struct bk_session *s, const char *id, struct bk_planned *item,
-                        struct bk_mcomp *ret, struct bk_err *err);
+/* Reads one component and stores it. parent: the backup that this one builds upon, or NULL. ret is
+ * filled whatever happens: status, error, counts. A negative result ends the run (cancelled, out of
+ * memory); a component's own failure is in ret. */
+int bk_backup_component(struct bk_session *s, const char *id, const struct bk_manifest *parent,
+                        struct bk_planned *item, struct bk_mcomp *ret, struct bk_err *err);
 
 /* The dry run's event: components, sizes, places and the memory budget. */
 int bk_run_plan_event(struct bk_session *s, const struct bk_plan *plan, struct bk_err *err);

@@ -35,12 +35,21 @@ static void on_report(void *arg, int severity, const char *subject, const char *
     bk_event_note(job->session->reporter, severity, job->item->name, subject, text);
 }
 
+static void count_entry(struct job *job)
+{
+    job->ret->entries++;
+    atomic_fetch_add(&job->session->reporter->progress.entries, 1);
+}
+
+static void count_bytes(struct job *job, uint64_t n)
+{
+    job->ret->bytes_in += n;
+    atomic_fetch_add(&job->session->reporter->progress.bytes, n);
+}
+
 static int put(struct job *job, const void *data, size_t n, struct bk_err *err)
 {
-    struct bk_progress *progress = &job->session->reporter->progress;
-
-    job->ret->bytes_in += n;
-    atomic_fetch_add(&progress->bytes, n);
+    count_bytes(job, n);
     return bk_compw_data(job->out, data, n, err);
 }
 
@@ -117,13 +126,31 @@ static int copy_file(struct job *job, const struct bake_entry *e, struct bk_err 
     return check_end(job, err);
 }
 
+/* OK: the parent has it, so it need not be read. END: it must be. */
+static int take_unchanged(struct job *job, const struct bake_entry *e, struct bk_err *err)
+{
+    uint64_t bytes;
+    int rc = e->type == BAKE_FILE ? bk_compw_unchanged(job->out, e, &bytes, err) : BAKE_END;
+
+    if (rc != BAKE_OK)
+        return rc;
+    job->ret->unchanged++;
+    count_entry(job);
+    count_bytes(job, bytes);
+    return BAKE_OK;
+}
+
 static int copy_entry(struct job *job, struct bake_entry *e, struct bk_err *err)
 {
+    uint64_t noted = job->ret->warnings + job->ret->missing;
     int rc;
 
     if (!bk_streq(e->path, ".") && !bk_path_inside(e->path))
         return bk_fail(err, BAKE_E_INTERNAL, "%s yields a path that is not within the component",
                        job->ctx.label);
+    rc = take_unchanged(job, e, err);
+    if (rc != BAKE_END)
+        return rc;
     if (e->type == BAKE_FILE && job->ops->open_entry) {
         rc = job->ops->open_entry(job->reader, e);
         if (rc != BAKE_OK)
@@ -133,9 +160,8 @@ static int copy_entry(struct job *job, struct bake_entry *e, struct bk_err *err)
     if (rc >= 0 && e->type == BAKE_FILE)
         rc = copy_file(job, e, err);
     if (rc >= 0)
-        rc = bk_compw_entry_end(job->out, err);
-    job->ret->entries++;
-    atomic_fetch_add(&job->session->reporter->progress.entries, 1);
+        rc = bk_compw_entry_end(job->out, job->ret->warnings + job->ret->missing == noted, err);
+    count_entry(job);
     return rc;
 }
 
@@ -186,6 +212,9 @@ static int take_result(struct job *job, struct bk_err *err)
     if (facts &&
         (rc = bk_json_parse(facts, strlen(facts), job->ctx.label, &job->ret->facts, err)) < 0)
         return rc;
+    /* What was planned was so before it was read: if it changed since, the next plan differs. */
+    if (!result.fingerprint)
+        result.fingerprint = job->item->component.fingerprint;
     if (result.fingerprint && !(job->ret->fingerprint = bk_strdup(result.fingerprint)))
         return bk_nomem(err);
     return BAKE_OK;
@@ -220,7 +249,46 @@ static int read_all(struct job *job, struct bk_err *err)
     return rc;
 }
 
-static int store_it(struct job *job, const char *id, struct bk_err *err)
+/* The component as the parent has it; only what a source calls equal by its fingerprint is not even
+ * read. OK: taken over; END: not. */
+static int take_whole(struct job *job, const struct bk_mcomp *before, struct bk_err *err)
+{
+    const char *now = job->item->component.fingerprint, *facts = job->item->component.facts;
+    struct bk_mcomp *ret = job->ret;
+    uint64_t bytes, entries;
+    int rc;
+
+    if (!now || !before->fingerprint || !bk_streq(now, before->fingerprint))
+        return BAKE_END;
+    rc = bk_compw_reuse(job->out, &bytes, &entries, err);
+    if (rc != BAKE_OK)
+        return rc;
+    ret->unchanged = ret->entries = entries;
+    atomic_fetch_add(&job->session->reporter->progress.entries, entries);
+    count_bytes(job, bytes);
+    if (!(ret->fingerprint = bk_strdup(now)))
+        return bk_nomem(err);
+    if (facts)
+        return bk_json_parse(facts, strlen(facts), job->ctx.label, &ret->facts, err);
+    ret->facts = json_incref(before->facts);
+    return BAKE_OK;
+}
+
+static int take_or_read(struct job *job, const struct bk_manifest *parent, struct bk_err *err)
+{
+    const struct bk_mcomp *before = parent ? bk_manifest_find(parent, job->item->name) : NULL;
+    int rc = BAKE_END;
+
+    if (before && bk_streq(before->plugin, job->ret->plugin)) {
+        rc = bk_compw_build_on(job->out, parent, before, err);
+        if (rc >= 0)
+            rc = take_whole(job, before, err);
+    }
+    return rc == BAKE_END ? read_all(job, err) : rc;
+}
+
+static int store_it(struct job *job, const char *id, const struct bk_manifest *parent,
+                    struct bk_err *err)
 {
     struct bk_planned *item = job->item;
     int rc = bk_compw_open(job->session->store, id, job->session->cancel, item->name,
@@ -231,7 +299,7 @@ static int store_it(struct job *job, const char *id, struct bk_err *err)
     bk_ctx_init(&job->ctx, bk_compw_cancel(job->out), "source '%s'", item->source->part->name);
     job->ctx.report = on_report;
     job->ctx.report_arg = job;
-    rc = read_all(job, err);
+    rc = take_or_read(job, parent, err);
     if (rc >= 0)
         rc = bk_compw_finish(job->out, job->ret, err);
     else
@@ -252,8 +320,8 @@ static int describe(const struct bk_planned *item, struct bk_mcomp *ret, struct 
     return BAKE_OK;
 }
 
-int bk_backup_component(struct bk_session *s, const char *id, struct bk_planned *item,
-                        struct bk_mcomp *ret, struct bk_err *err)
+int bk_backup_component(struct bk_session *s, const char *id, const struct bk_manifest *parent,
+                        struct bk_planned *item, struct bk_mcomp *ret, struct bk_err *err)
 {
     struct job job = {.session = s, .item = item, .ops = item->source->ops, .ret = ret};
     uint64_t start = bk_monotonic_ms();
@@ -263,7 +331,7 @@ int bk_backup_component(struct bk_session *s, const char *id, struct bk_planned 
     if (rc < 0)
         return rc;
     job.buffer = malloc(READ_BUFFER);
-    rc = job.buffer ? store_it(&job, id, &why) : bk_nomem(&why);
+    rc = job.buffer ? store_it(&job, id, parent, &why) : bk_nomem(&why);
     free(job.buffer);
     ret->duration_ms = bk_monotonic_ms() - start;
     ret->status = ret->missing > 0 ? BK_STATUS_PARTIAL : BK_STATUS_OK;

@@ -23,7 +23,7 @@ uint64_t bk_run_budget(const struct bk_session *s, size_t n_components)
 
     if (lanes > n_components)
         lanes = n_components;
-    return BASE_BYTES + lanes * per_component(s);
+    return BASE_BYTES + bk_backup_memory(s->store) + lanes * per_component(s);
 }
 
 static void add_parts(json_t *e, const char *key, const struct bk_part *parts, size_t n)

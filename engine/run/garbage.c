@@ -13,6 +13,7 @@
 struct scan {
     struct bk_strv whole;   /* ids with a manifest, sorted */
     struct bk_strv writing; /* ids that a live writer claims */
+    struct bk_strv stale;   /* ids of writers whose intent has expired, but is not garbage yet */
     struct bk_strv found;   /* names of garbage */
     struct bk_garbage *counts;
     int64_t now_ns;
@@ -68,10 +69,28 @@ static int find_writing(void *arg, const char *name, uint64_t size, int64_t mtim
     if (s->now_ns - mtime_ns < (int64_t)BK_INTENT_EXPIRE_MS * 1000000)
         return add(s, &s->writing, id, strlen(id));
     if (s->now_ns - mtime_ns < (int64_t)BK_GARBAGE_GRACE_MS * 1000000)
-        return 0;
+        return add(s, &s->stale, id, strlen(id));
     s->counts->objects++; /* the intent of a run that was killed */
     s->counts->bytes += size;
     return add(s, &s->found, name, strlen(name));
+}
+
+/* An intent goes before any object of its run: a run that wakes up again sees by that that it must
+ * not commit. */
+static int find_intent(struct scan *s, const char *id, size_t n)
+{
+    for (size_t i = 0; i < s->stale.n; i++) {
+        char *name BK_FREE = NULL;
+
+        if (strncmp(s->stale.items[i], id, n) != 0 || s->stale.items[i][n])
+            continue;
+        name = bk_asprintf(BK_WRITERS "%s", s->stale.items[i]);
+        if (!name)
+            return s->rc = BAKE_E_NOMEM;
+        s->stale.items[i][0] = '\0'; /* once */
+        return add(s, &s->found, name, strlen(name));
+    }
+    return 0;
 }
 
 static int find_garbage(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
@@ -83,6 +102,8 @@ static int find_garbage(void *arg, const char *name, uint64_t size, int64_t mtim
     if (s->now_ns - mtime_ns < (int64_t)BK_GARBAGE_GRACE_MS * 1000000 ||
         has_sorted(&s->whole, id, n) || has_sorted(&s->writing, id, n))
         return 0;
+    if (find_intent(s, id, n) < 0)
+        return s->rc;
     s->counts->objects++;
     s->counts->bytes += size;
     return add(s, &s->found, name, strlen(name));
@@ -142,6 +163,7 @@ int bk_garbage_collect(struct bk_sink *sink, struct bk_lease *lease, struct bk_g
         rc = sweep_puts(sink, ret, err);
     bk_strv_free(&s.whole);
     bk_strv_free(&s.writing);
+    bk_strv_free(&s.stale);
     bk_strv_free(&s.found);
     return rc;
 }

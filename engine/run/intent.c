@@ -73,6 +73,34 @@ int bk_intent_start(struct bk_store *store, const char *name, const char *host, 
     return BAKE_OK;
 }
 
+int bk_intent_check(struct bk_intent *i, struct bk_err *err)
+{
+    struct bk_store *s = i->store;
+
+    for (size_t k = 0; k < s->n_sinks; k++) {
+        struct bk_err why = {0};
+        uint64_t size;
+        int64_t mtime_ns;
+        int rc;
+
+        if (!bk_store_sink_ok(s, k))
+            continue;
+        rc = bk_sink_stat(&s->sinks[k], i->name, &size, &mtime_ns, &why);
+        if (rc == BAKE_E_NOTFOUND)
+            rc = bk_fail(&why, BAKE_E_UNAVAILABLE,
+                         "%s: a prune took this run for dead, as '%s' was not renewed in time\n"
+                         "HINT: run again; was this host asleep?",
+                         s->sinks[k].label, i->name);
+        if (rc == BAKE_E_CANCELLED) {
+            *err = why;
+            return rc;
+        }
+        if (rc < 0)
+            bk_store_sink_failed(s, k, &why);
+    }
+    return bk_store_sinks_ok(s) > 0 ? BAKE_OK : bk_store_none_usable(s, err);
+}
+
 void bk_intent_stop(struct bk_intent *i)
 {
     struct bk_err why = {0};

@@ -5,13 +5,27 @@
 #include "base/clock.h"
 #include "run/garbage.h"
 #include "run/retention.h"
+#include "run/sweep.h"
+#include "store/repo.h"
 
 #include <string.h>
+
+struct side {             /* one sink's */
+    struct bk_sink *sink; /* NULL: it takes no part */
+    struct bk_lease *lease;
+    struct bk_strv removed; /* backups, or those that a dry run would remove */
+    struct bk_sweep *sweep; /* of a repository */
+};
 
 struct prune {
     struct bk_session *session;
     bool dry_run, quiet;
+    bool after_run; /* no more than is quickly done */
+    struct side *sides;
+    size_t n_sides;
+    int worst;
     uint64_t removed, kept, freed, garbage, garbage_bytes;
+    struct bk_swept swept;
 };
 
 static void verdict_event(struct prune *p, const struct bk_sink *sink, const struct bk_backup *b,
@@ -113,21 +127,22 @@ static int input_make(const struct bk_catalog *c, struct input *in, struct bk_er
     return BAKE_OK;
 }
 
-static int carry_out(struct prune *p, struct bk_sink *sink, struct bk_lease *lease,
-                     const struct input *in, struct bk_err *err)
+static int carry_out(struct prune *p, struct side *side, const struct input *in, struct bk_err *err)
 {
     for (size_t i = 0; i < in->n; i++) {
         const struct bk_backup *b = in->of[i];
         uint64_t bytes_in, stored, entries, warnings;
         int rc = BAKE_OK;
 
-        verdict_event(p, sink, b, &in->verdicts[i]);
+        verdict_event(p, side->sink, b, &in->verdicts[i]);
         if (in->verdicts[i].keep) {
             p->kept++;
             continue;
         }
-        if (!p->dry_run && (rc = bk_lease_check(lease, err)) >= 0)
-            rc = remove_backup(sink, b, err);
+        if (!p->dry_run && (rc = bk_lease_check(side->lease, err)) >= 0)
+            rc = remove_backup(side->sink, b, err);
+        if (rc >= 0 && bk_strv_add(&side->removed, b->id) < 0)
+            rc = bk_nomem(err);
         if (rc < 0)
             return rc;
         bk_manifest_totals(b->manifest, &bytes_in, &stored, &entries, &warnings);
@@ -137,13 +152,12 @@ static int carry_out(struct prune *p, struct bk_sink *sink, struct bk_lease *lea
     return BAKE_OK;
 }
 
-static int apply_retention(struct prune *p, struct bk_sink *sink, struct bk_lease *lease,
-                           struct bk_err *err)
+static int apply_retention(struct prune *p, struct side *side, struct bk_err *err)
 {
     struct bk_session *s = p->session;
     struct bk_catalog *catalog;
     struct input in;
-    int rc = bk_catalog_load(sink, s->pipeline->name, s->host, 0, &catalog, err);
+    int rc = bk_catalog_load(side->sink, s->pipeline->name, s->host, 0, &catalog, err);
 
     if (rc < 0)
         return rc;
@@ -152,78 +166,197 @@ static int apply_retention(struct prune *p, struct bk_sink *sink, struct bk_leas
         rc = bk_retention_apply(&s->pipeline->retention, in.backups, in.n, bk_now_ns(), in.verdicts,
                                 err);
         if (rc >= 0)
-            rc = carry_out(p, sink, lease, &in, err);
+            rc = carry_out(p, side, &in, err);
         input_release(&in);
     }
     bk_catalog_free(catalog);
     return rc;
 }
 
-static int prune_sink(struct prune *p, struct bk_sink *sink, struct bk_err *err)
+/* ---- sinks ----------------------------------------------------------------------------------- */
+
+static bool is_repository(const struct prune *p)
+{
+    return p->session->store->format == BK_FORMAT_REPOSITORY;
+}
+
+static int collect_garbage(struct prune *p, struct side *side, struct bk_err *err)
 {
     struct bk_garbage garbage = {0};
-    struct bk_lease *lease = NULL;
-    int rc = BAKE_OK;
+    int rc = bk_garbage_collect(side->sink, side->lease, &garbage, err);
 
-    if (!p->dry_run)
-        rc = bk_lease_take(sink, p->session->host, &lease, err);
-    if (rc >= 0)
-        rc = apply_retention(p, sink, lease, err);
-    if (rc >= 0)
-        rc = bk_garbage_collect(sink, lease, &garbage, err);
-    bk_lease_release(lease);
     p->garbage += garbage.objects;
     p->garbage_bytes += garbage.bytes;
     return rc;
 }
 
+static int prune_side(struct prune *p, struct side *side, struct bk_err *err)
+{
+    struct bk_store *store = p->session->store;
+    int rc = BAKE_OK;
+
+    if (!p->dry_run)
+        rc = bk_lease_take(side->sink, p->session->host, &side->lease, err);
+    if (rc >= 0)
+        rc = apply_retention(p, side, err);
+    if (rc >= 0)
+        rc = collect_garbage(p, side, err);
+    if (rc >= 0 && is_repository(p)) {
+        /* A backup that was removed is not there; one that would be is to be left out. */
+        bk_strv_sort(&side->removed);
+        rc = bk_sweep_new(store, side->sink, side->lease, p->dry_run ? &side->removed : NULL,
+                          &side->sweep, err);
+        if (rc >= 0)
+            rc = bk_sweep_run(side->sweep, err);
+    } else {
+        bk_lease_release(side->lease);
+        side->lease = NULL;
+    }
+    return rc;
+}
+
+/* Of several failures the one is said whose exit code is. */
+static void note_failure(struct prune *p, int rc, const struct bk_err *why, struct bk_err *err)
+{
+    if (rc < 0 && bk_worse(p->worst, rc) == rc) {
+        p->worst = rc;
+        if (err)
+            *err = *why;
+    }
+}
+
+/* Only while every sink takes part: what is moved must be moved in all of them. */
+static void rewrite(struct prune *p, struct bk_err *err)
+{
+    struct bk_sweep **all BK_FREE = calloc(p->n_sides + 1, sizeof(struct bk_sweep *));
+    struct bk_err why = {0};
+    bool moved = false;
+    int rc = all ? BAKE_OK : bk_nomem(&why);
+
+    for (size_t i = 0; all && i < p->n_sides; i++)
+        all[i] = p->sides[i].sweep;
+    if (all && p->n_sides > 0)
+        rc = bk_sweep_rewrite(all, p->n_sides, &moved, &why);
+    note_failure(p, rc, &why, err);
+    for (size_t i = 0; i < p->n_sides && moved && rc != BAKE_E_CANCELLED; i++) {
+        rc = bk_sweep_run(p->sides[i].sweep, &why);
+        note_failure(p, rc, &why, err);
+    }
+}
+
+static void clean(struct prune *p, struct bk_err *err)
+{
+    for (size_t i = 0; i < p->n_sides && p->worst != BAKE_E_CANCELLED; i++) {
+        struct side *side = &p->sides[i];
+        struct bk_err why = {0};
+
+        note_failure(p, bk_sweep_clean(side->sweep, !p->after_run, &why), &why, err);
+    }
+}
+
+static void add_swept(struct bk_swept *to, const struct bk_swept *from)
+{
+    to->removed += from->removed;
+    to->removed_bytes += from->removed_bytes;
+    to->condemned += from->condemned;
+    to->condemned_bytes += from->condemned_bytes;
+    to->rewritten += from->rewritten;
+    to->rewritten_bytes += from->rewritten_bytes;
+    to->written_bytes += from->written_bytes;
+}
+
+static void release_sides(struct prune *p)
+{
+    for (size_t i = 0; i < p->n_sides; i++) {
+        struct side *side = &p->sides[i];
+
+        if (side->sweep)
+            add_swept(&p->swept, bk_sweep_counts(side->sweep));
+        bk_sweep_free(side->sweep);
+        bk_strv_free(&side->removed);
+        bk_lease_release(side->lease);
+    }
+    free(p->sides);
+    p->sides = NULL;
+    p->n_sides = 0;
+}
+
+/* The leases are held to the end, since packs are rewritten in all sinks at once. */
 static int prune_all(struct prune *p, struct bk_err *err)
 {
     struct bk_store *store = p->session->store;
-    int worst = BAKE_OK;
 
-    for (size_t i = 0; i < store->n_sinks; i++) {
+    p->sides = calloc(store->n_sinks + 1, sizeof(*p->sides));
+    if (!p->sides)
+        return bk_nomem(err);
+    for (size_t i = 0; i < store->n_sinks && p->worst != BAKE_E_CANCELLED; i++) {
         struct bk_err why = {0};
-        int rc;
 
         if (!bk_store_sink_ok(store, i))
             continue;
-        rc = prune_sink(p, &store->sinks[i], &why);
-        if (rc < 0 && bk_worse(worst, rc) == rc) {
-            worst = rc;
-            *err = why;
-        }
-        if (rc == BAKE_E_CANCELLED)
-            break;
+        p->sides[p->n_sides].sink = &store->sinks[i];
+        note_failure(p, prune_side(p, &p->sides[p->n_sides++], &why), &why, err);
     }
-    return worst;
+    if (is_repository(p)) {
+        if (p->worst >= 0 && !p->after_run)
+            rewrite(p, err);
+        if (p->worst >= 0)
+            clean(p, err);
+    }
+    release_sides(p);
+    bk_repo_forget(store);
+    return p->worst;
+}
+
+/* What a pack that replaces others takes is not freed. */
+static uint64_t bytes_freed(const struct prune *p)
+{
+    const struct bk_swept *s = &p->swept;
+
+    if (!is_repository(p))
+        return p->freed + p->garbage_bytes;
+    return p->garbage_bytes +
+           (s->removed_bytes > s->written_bytes ? s->removed_bytes - s->written_bytes : 0);
+}
+
+static void send_summary(struct prune *p, int rc, uint64_t start_ms)
+{
+    json_t *e = bk_event("summary");
+
+    bk_json_set_str(e, "verb", "prune");
+    bk_json_set_str(e, "status", rc >= 0 ? "ok" : rc == BK_E_VERIFY ? "damaged" : "failed");
+    bk_json_set_bool(e, "dry_run", p->dry_run);
+    bk_json_set_u64(e, "kept", p->kept);
+    bk_json_set_u64(e, "removed", p->removed);
+    bk_json_set_u64(e, "bytes_freed", p->session->store ? bytes_freed(p) : 0);
+    bk_json_set_u64(e, "garbage_objects", p->garbage);
+    if (p->session->store && is_repository(p)) {
+        bk_json_set_u64(e, "packs_removed", p->swept.removed);
+        bk_json_set_u64(e, "packs_condemned", p->swept.condemned);
+        bk_json_set_u64(e, "bytes_condemned", p->swept.condemned_bytes);
+        bk_json_set_u64(e, "packs_rewritten", p->swept.rewritten);
+        bk_json_set_u64(e, "bytes_rewritten", p->swept.rewritten_bytes);
+    }
+    bk_json_set_real(e, "duration", (double)(bk_monotonic_ms() - start_ms) / 1000.0);
+    bk_json_set_u64(e, "exit_code", (uint64_t)bk_exit_code(rc));
+    bk_event_send(p->session->reporter, e);
 }
 
 int bk_prune(struct bk_session *s, bool dry_run, struct bk_err *err)
 {
     struct prune p = {.session = s, .dry_run = dry_run};
     uint64_t start = bk_monotonic_ms();
-    json_t *e = bk_event("summary");
     int rc = bk_session_open_store(s, BK_STORE_READ, NULL, err);
 
     if (rc >= 0)
         rc = prune_all(&p, err);
-    bk_json_set_str(e, "verb", "prune");
-    bk_json_set_str(e, "status", rc >= 0 ? "ok" : "failed");
-    bk_json_set_bool(e, "dry_run", dry_run);
-    bk_json_set_u64(e, "kept", p.kept);
-    bk_json_set_u64(e, "removed", p.removed);
-    bk_json_set_u64(e, "bytes_freed", p.freed + p.garbage_bytes);
-    bk_json_set_u64(e, "garbage_objects", p.garbage);
-    bk_json_set_real(e, "duration", (double)(bk_monotonic_ms() - start) / 1000.0);
-    bk_json_set_u64(e, "exit_code", (uint64_t)bk_exit_code(rc));
-    bk_event_send(s->reporter, e);
+    send_summary(&p, rc, start);
     return rc;
 }
 
 int bk_prune_after_run(struct bk_session *s, size_t *ret_removed, struct bk_err *err)
 {
-    struct prune p = {.session = s, .quiet = true};
+    struct prune p = {.session = s, .quiet = true, .after_run = true};
     int rc = prune_all(&p, err);
 
     *ret_removed = p.removed;

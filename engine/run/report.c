@@ -69,14 +69,21 @@ void bk_event_note(struct bk_reporter *r, int severity, const char *component, c
     bk_event_send(r, e);
 }
 
-void bk_event_error(struct bk_reporter *r, const char *component, const struct bk_err *err)
+void bk_event_backup_error(struct bk_reporter *r, const char *id, const char *component,
+                           const struct bk_err *err)
 {
     json_t *e = bk_event("error");
 
+    bk_json_set_str(e, "id", id);
     bk_json_set_str(e, "component", component);
     set_masked(e, "text", err->text);
     set_masked(e, "hint", err->hint[0] ? err->hint : NULL);
     bk_event_send(r, e);
+}
+
+void bk_event_error(struct bk_reporter *r, const char *component, const struct bk_err *err)
+{
+    bk_event_backup_error(r, NULL, component, err);
 }
 
 static void send_status(struct bk_reporter *r)

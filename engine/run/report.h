@@ -42,5 +42,8 @@ void bk_event_send(struct bk_reporter *r, json_t *event);
 void bk_event_note(struct bk_reporter *r, int severity, const char *component, const char *subject,
                    const char *text);
 void bk_event_error(struct bk_reporter *r, const char *component, const struct bk_err *err);
+/* The same about a backup (id may be NULL). */
+void bk_event_backup_error(struct bk_reporter *r, const char *id, const char *component,
+                           const struct bk_err *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "match/gitignore.h"
+#include "run/hands.h"
 #include "run/lanes.h"
 #include "run/restore_component.h"
 
@@ -19,6 +20,7 @@ struct restore {
     const struct bk_mcomp **chosen;
     size_t n_chosen;
     struct bk_restored *results; /* one per chosen */
+    size_t hands;                /* for each component */
 };
 
 static bool wanted_by(const char *glob, const char *name)
@@ -112,8 +114,8 @@ static void component_event(struct restore *r, const struct bk_mcomp *c,
 static int work(void *arg, size_t i, struct bk_err *err)
 {
     struct restore *r = arg;
-    int rc =
-        bk_restore_component(r->session, r->opts, r->manifest, r->chosen[i], &r->results[i], err);
+    int rc = bk_restore_component(r->session, r->opts, r->manifest, r->chosen[i], r->hands,
+                                  &r->results[i], err);
 
     if (rc >= 0)
         component_event(r, r->chosen[i], &r->results[i]);
@@ -177,6 +179,7 @@ static int plan_event(struct restore *r, struct bk_err *err)
 static int restore_chosen(struct restore *r, struct bk_err *err)
 {
     struct bk_progress *progress = &r->session->reporter->progress;
+    size_t parallel = (size_t)r->session->pipeline->parallel;
     int rc = choose(r, err);
 
     if (rc < 0)
@@ -188,9 +191,10 @@ static int restore_chosen(struct restore *r, struct bk_err *err)
         return rc;
     for (size_t i = 0; i < r->n_chosen; i++)
         atomic_fetch_add(&progress->total, r->opts->paths.n ? 0 : r->chosen[i]->bytes_in);
+    r->hands = bk_hands_share(r->n_chosen < parallel ? r->n_chosen : parallel);
     rc = bk_reporter_start(r->session->reporter, err);
     if (rc >= 0)
-        rc = bk_lanes_run(r->n_chosen, (size_t)r->session->pipeline->parallel, work, r, err);
+        rc = bk_lanes_run(r->n_chosen, parallel, work, r, err);
     bk_reporter_stop(r->session->reporter);
     return rc < 0 ? rc : judge(r, err);
 }

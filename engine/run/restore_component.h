@@ -11,10 +11,10 @@ struct bk_restored {
     bool fatal;              /* the component as a whole failed, which was reported */
 };
 
-/* A negative result ends the restore (cancelled, out of memory, no space); everything else is in
+/* hands: threads that may help. A negative result ends the restore (cancelled, out of memory, no space); everything else is in
  * ret and was sent as events. */
 int bk_restore_component(struct bk_session *s, const struct bk_restore_opts *opts,
-                         const struct bk_manifest *m, const struct bk_mcomp *c,
+                         const struct bk_manifest *m, const struct bk_mcomp *c, size_t hands,
                          struct bk_restored *ret, struct bk_err *err);
 /* What --path chooses of it, from the listing alone. */
 int bk_restore_count(struct bk_session *s, const struct bk_restore_opts *opts,

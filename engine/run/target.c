@@ -160,6 +160,46 @@ int bk_target_entry_end(struct bk_target *t, int good, struct bk_err *err)
     return rc < 0 ? bk_ctx_fail(&t->ctx, rc, err) : BAKE_OK;
 }
 
+bool bk_target_apart(const struct bk_target *t) { return t->extract && !t->is_blob; }
+
+int bk_target_file(struct bk_target *t, const struct bake_entry *e, struct bkc_file **ret,
+                   struct bk_err *err)
+{
+    int rc = bkc_extract_file(t->extract, e, ret);
+
+    return rc < 0 ? bk_ctx_fail(&t->ctx, rc, err) : BAKE_OK;
+}
+
+void bk_target_ctx(const struct bk_target *t, struct bk_ctx *ret)
+{
+    bk_ctx_init(ret, t->ctx.cancel, "%s", t->ctx.label);
+    ret->report = t->ctx.report;
+    ret->report_arg = t->ctx.report_arg;
+}
+
+int bk_target_file_begin(struct bkc_file *f, struct bk_ctx *ctx, struct bk_err *err)
+{
+    int rc = bkc_file_begin(f, &ctx->base);
+
+    return rc < 0 ? bk_ctx_fail(ctx, rc, err) : rc;
+}
+
+int bk_target_file_write(struct bkc_file *f, struct bk_ctx *ctx, const void *data, size_t n,
+                         struct bk_err *err)
+{
+    struct bake_in in = {data, n, 0};
+    int rc = bkc_file_write(f, &in); /* all of it, or a failure */
+
+    return rc < 0 ? bk_ctx_fail(ctx, rc, err) : BAKE_OK;
+}
+
+int bk_target_file_end(struct bkc_file *f, struct bk_ctx *ctx, int good, struct bk_err *err)
+{
+    int rc = bkc_file_end(f, good);
+
+    return rc < 0 ? bk_ctx_fail(ctx, rc, err) : BAKE_OK;
+}
+
 int bk_target_commit(struct bk_target *t, struct bk_err *err)
 {
     int rc = BAKE_OK;

@@ -1,10 +1,11 @@
-/* quick: every object is there with its size. read: every byte is fetched, decoded and digested,
- * every file compared with its own digest. */
+/* quick: all that a backup needs is there with its size. read: every byte is fetched, decoded and
+ * digested, every file compared with its own digest. */
 #include "run/verify.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "run/hands.h"
 #include "store/comp.h"
 
 #include <string.h>
@@ -16,43 +17,39 @@ struct check { /* one backup in one sink */
     struct bk_sink *sink;
     const struct bk_manifest *manifest;
     enum bk_verify_level level;
-    uint64_t damaged, objects, bytes, lost; /* lost: files */
+    bool *broken; /* by component: reading it would say nothing new */
     const struct bk_mcomp *comp;
+    struct bk_hands *hands;
+    uint64_t objects, lost; /* lost: files */
+    pthread_mutex_t lock;   /* over the next two */
+    uint64_t damaged, bytes;
 };
 
-static void damage(struct check *k, const struct bk_err *why)
+static void damage_of(struct check *k, const struct bk_mcomp *c, const struct bk_err *why)
 {
+    pthread_mutex_lock(&k->lock);
     k->damaged++;
-    bk_event_error(k->session->reporter, k->comp ? k->comp->name : NULL, why);
+    pthread_mutex_unlock(&k->lock);
+    bk_event_backup_error(k->session->reporter, k->manifest->id, c ? c->name : NULL, why);
+}
+
+static void damage(struct check *k, const struct bk_err *why) { damage_of(k, k->comp, why); }
+
+static void count_bytes(struct check *k, uint64_t n)
+{
+    pthread_mutex_lock(&k->lock);
+    k->bytes += n;
+    pthread_mutex_unlock(&k->lock);
+    atomic_fetch_add(&k->session->reporter->progress.bytes, n);
 }
 
 /* Failures that say nothing about the store. */
 static bool ends_all(int rc) { return rc == BAKE_E_CANCELLED || rc == BAKE_E_NOMEM; }
 
-static int check_object(struct check *k, const struct bk_object *o, struct bk_err *err)
+/* What may be wrong with one content alone; the rest says that the store cannot be read. */
+static bool is_damage(int rc)
 {
-    char *name BK_FREE = bk_backup_object(k->manifest->id, o->name);
-    struct bk_err why = {0};
-    uint64_t size;
-    int64_t mtime_ns;
-    int rc;
-
-    if (!name)
-        return bk_nomem(err);
-    rc = bk_sink_stat(k->sink, name, &size, &mtime_ns, &why);
-    if (ends_all(rc)) {
-        *err = why;
-        return rc;
-    }
-    k->objects++;
-    if (rc == BAKE_E_NOTFOUND)
-        bk_fail(&why, BAKE_E_CORRUPT, "%s: object '%s' is missing", k->sink->label, name);
-    else if (rc >= 0 && size != o->size)
-        bk_fail(&why, BAKE_E_CORRUPT, "%s: object '%s' has %llu bytes, the manifest says %llu",
-                k->sink->label, name, (unsigned long long)size, (unsigned long long)o->size);
-    if (why.rc)
-        damage(k, &why);
-    return BAKE_OK;
+    return rc == BAKE_E_CORRUPT || rc == BAKE_E_NOTFOUND || rc == BAKE_E_IO;
 }
 
 static void lost_file(void *arg, const char *path)
@@ -66,20 +63,56 @@ static void lost_file(void *arg, const char *path)
         return;
     bk_fail(&why, BAKE_E_CORRUPT, "'%s' cannot be restored from %s",
             bk_printable(shown, sizeof(shown), path, strlen(path)), k->sink->label);
-    bk_event_error(k->session->reporter, k->comp->name, &why);
+    bk_event_backup_error(k->session->reporter, k->manifest->id, k->comp->name, &why);
 }
 
-static int read_data(struct check *k, struct bk_compr *r, char *buffer, struct bk_err *err)
+/* ---- contents -------------------------------------------------------------------------------- */
+
+static int check_content(void *arg, size_t hand, void *content, struct bk_err *err)
+{
+    struct check *k = arg;
+    uint64_t bytes = 0;
+    int rc = bk_content_check(content, &bytes, err);
+
+    (void)hand;
+    bk_content_free(content);
+    count_bytes(k, bytes);
+    if (rc >= 0 || !is_damage(rc))
+        return rc < 0 ? rc : BAKE_OK;
+    damage(k, err);
+    bk_err_clear(err);
+    return BAKE_OK;
+}
+
+static void drop_content(void *arg, void *content)
+{
+    (void)arg;
+    bk_content_free(content);
+}
+
+static const struct bk_hands_ops checker = {.work = check_content, .drop = drop_content};
+
+static int read_in_order(struct check *k, struct bk_compr *r, char *buffer, struct bk_err *err)
 {
     for (;;) {
         struct bake_out out = {buffer, READ_BUFFER, 0};
         int rc = bk_compr_read(r, &out, err);
 
-        k->bytes += out.pos;
-        atomic_fetch_add(&k->session->reporter->progress.bytes, out.pos);
+        count_bytes(k, out.pos);
         if (rc != BAKE_OK)
             return rc < 0 ? rc : BAKE_OK;
     }
+}
+
+/* The current file's bytes, or the blob's. */
+static int read_data(struct check *k, struct bk_compr *r, char *buffer, struct bk_err *err)
+{
+    struct bk_content *content;
+    int rc = bk_compr_detach(r, &content, err);
+
+    if (rc == BAKE_END)
+        return read_in_order(k, r, buffer, err);
+    return rc < 0 ? rc : bk_hands_give(k->hands, content, err);
 }
 
 static int read_tree(struct check *k, struct bk_compr *r, char *buffer, struct bk_err *err)
@@ -104,49 +137,88 @@ static int read_tree(struct check *k, struct bk_compr *r, char *buffer, struct b
     }
 }
 
-static int read_component(struct check *k, const struct bk_mcomp *c, struct bk_err *err)
+/* ---- components ------------------------------------------------------------------------------ */
+
+/* All of an open component; the hands have ended when it returns. */
+static int read_open(struct check *k, struct bk_compr *r, char *buffer, struct bk_err *err)
+{
+    struct bk_err why = {0};
+    int rc = bk_hands_new(bk_hands_share(1), &checker, k, &k->hands, err), hands_rc = BAKE_OK;
+
+    if (rc < 0)
+        return rc;
+    rc = k->comp->kind == BAKE_TREE ? read_tree(k, r, buffer, err) : read_data(k, r, buffer, err);
+    if (!ends_all(rc))
+        hands_rc = bk_hands_wait(k->hands, &why);
+    bk_hands_free(k->hands);
+    k->hands = NULL;
+    if (hands_rc < 0 && (rc >= 0 || ends_all(hands_rc))) {
+        *err = why;
+        rc = hands_rc;
+    }
+    return rc < 0 ? rc : bk_compr_finish(r, err);
+}
+
+static int read_component(struct check *k, struct bk_err *err)
 {
     char *buffer BK_FREE = malloc(READ_BUFFER);
     struct bk_err why = {0};
-    struct bk_compr *r;
+    struct bk_compr *r = NULL;
     int rc;
 
     if (!buffer)
         return bk_nomem(err);
-    rc = bk_compr_open(k->session->store, k->sink, k->manifest, c, 0, k->session->cancel, &r, &why);
-    if (rc >= 0) {
-        rc = c->kind == BAKE_TREE ? read_tree(k, r, buffer, &why) : read_data(k, r, buffer, &why);
-        if (rc >= 0)
-            rc = bk_compr_finish(r, &why);
-        if (rc < 0 && !ends_all(rc)) {
-            damage(k, &why);
-            bk_compr_lost(r, lost_file, k);
-        }
-        bk_compr_free(r);
-    } else if (!ends_all(rc)) {
+    rc = bk_compr_open(k->session->store, k->sink, k->manifest, k->comp, 0, k->session->cancel, &r,
+                       &why);
+    if (rc >= 0)
+        rc = read_open(k, r, buffer, &why);
+    if (rc < 0 && !ends_all(rc)) {
         damage(k, &why);
+        if (r)
+            bk_compr_lost(r, lost_file, k);
     }
+    bk_compr_free(r);
     if (!ends_all(rc))
         return BAKE_OK;
     *err = why;
     return rc;
 }
 
-static int check_component(struct check *k, const struct bk_mcomp *c, struct bk_err *err)
+static void looked_damaged(void *arg, const struct bk_mcomp *c, const struct bk_err *why)
 {
-    uint64_t before = k->damaged;
+    struct check *k = arg;
 
-    k->comp = c;
-    k->lost = 0;
-    for (size_t i = 0; i < c->n_objects; i++) {
-        int rc = check_object(k, &c->objects[i], err);
+    damage_of(k, c, why);
+    if (c)
+        k->broken[c - k->manifest->comps] = true;
+}
 
-        if (rc < 0)
-            return rc;
+/* So that the next run does not build on what is damaged. */
+static void distrust(struct check *k)
+{
+    struct bk_err why = {0};
+    uint64_t marked;
+
+    if (bk_backup_distrust(k->session->store, k->sink, k->session->host, &marked, &why) < 0)
+        bk_event_note(k->session->reporter, BAKE_WARNING, NULL, k->sink->label, why.text);
+}
+
+static int check_components(struct check *k, struct bk_err *err)
+{
+    struct bk_look look = {.damage = looked_damaged, .arg = k};
+    const struct bk_manifest *m = k->manifest;
+    int rc = bk_backup_look(k->session->store, k->sink, m, &look, err);
+
+    k->objects = look.objects;
+    for (size_t i = 0; i < m->n_comps && rc >= 0 && k->level >= BK_VERIFY_READ; i++) {
+        k->comp = &m->comps[i];
+        k->lost = 0;
+        if (!k->broken[i] && k->comp->status != BK_STATUS_FAILED)
+            rc = read_component(k, err);
     }
-    if (k->level < BK_VERIFY_READ || c->status == BK_STATUS_FAILED || k->damaged > before)
-        return BAKE_OK;
-    return read_component(k, c, err);
+    if (rc >= 0 && k->damaged > 0 && k->level >= BK_VERIFY_READ)
+        distrust(k);
+    return rc;
 }
 
 static const char *level_name(enum bk_verify_level level)
@@ -190,18 +262,22 @@ static int check_backup(struct bk_session *s, struct bk_sink *sink, const struct
 {
     struct check k = {.session = s, .sink = sink, .manifest = b->manifest, .level = level};
     uint64_t start = bk_monotonic_ms();
+    int rc;
 
     if (!b->manifest) { /* a manifest that cannot be read is damage too */
         ++*damaged;
-        bk_event_error(s->reporter, NULL, &b->damage);
+        bk_event_backup_error(s->reporter, b->id, NULL, &b->damage);
         return BAKE_OK;
     }
-    for (size_t i = 0; i < b->manifest->n_comps; i++) {
-        int rc = check_component(&k, &b->manifest->comps[i], err);
-
-        if (rc < 0)
-            return rc;
-    }
+    k.broken = calloc(b->manifest->n_comps + 1, sizeof(*k.broken));
+    if (!k.broken)
+        return bk_nomem(err);
+    pthread_mutex_init(&k.lock, NULL);
+    rc = check_components(&k, err);
+    pthread_mutex_destroy(&k.lock);
+    free(k.broken);
+    if (rc < 0)
+        return rc;
     *damaged += k.damaged;
     put_record(&k, bk_monotonic_ms() - start);
     verified_event(&k);

@@ -1,221 +1,100 @@
-/* Writing a component in the archive format: a tree as a pax tar with its listing beside it, a
- * blob as it is. */
-#include "store/comp.h"
+/* Writing components: handed to the store's format. */
+#include "store/format.h"
 
-#include "base/cleanup.h"
-#include "store/filesum.h"
-#include "store/listing.h"
-#include "store/objw.h"
-#include "store/tar.h"
-
-#include <string.h>
-
-struct bk_compw {
-    struct bk_store *store;
-    struct bk_flow *flow;
-    uint32_t kind;
-    char id[BK_ID_CAP];
-    char *data_name, *list_name; /* below the backup's folder; list_name NULL for a blob */
-    struct bk_objw *data, *list;
-    struct bk_tarw *tar;
-    struct bk_filesum sum;
-    const struct bake_entry *entry; /* between entry and entry_end */
-    struct bk_buf line;
-};
-
-static char *object_name(const struct bk_store *store, const char *component, const char *suffix)
+const struct bk_format *bk_format_of(const struct bk_store *store)
 {
-    struct bk_buf b = BK_BUF_INIT;
-    char *safe BK_FREE = bk_object_safe(component);
+    return store->format == BK_FORMAT_REPOSITORY ? &bk_format_repository : &bk_format_archive;
+}
 
-    if (!safe)
-        return NULL;
-    bk_buf_str(&b, safe);
-    bk_buf_str(&b, suffix);
-    for (size_t i = 0; i < store->n_transforms; i++)
-        bk_buf_str(&b, store->transforms[i].plugin->transform.suffix);
-    return bk_buf_take(&b);
+int bk_backup_begin(struct bk_store *store, struct bk_err *err)
+{
+    const struct bk_format *f = bk_format_of(store);
+
+    return f->begin ? f->begin(store, err) : BAKE_OK;
+}
+
+int bk_backup_seal(struct bk_store *store, struct bk_manifest *m, struct bk_err *err)
+{
+    return bk_format_of(store)->seal(store, m, err);
+}
+
+void bk_backup_end(struct bk_store *store)
+{
+    const struct bk_format *f = bk_format_of(store);
+
+    if (f->end)
+        f->end(store);
+}
+
+uint64_t bk_backup_memory(const struct bk_store *store)
+{
+    const struct bk_format *f = bk_format_of(store);
+
+    return f->shared_memory ? f->shared_memory(store) : 0;
 }
 
 char *bk_comp_object_name(const struct bk_store *store, const char *component, uint32_t kind)
 {
-    return object_name(store, component, kind == BAKE_TREE ? ".tar" : "");
+    return bk_format_of(store)->object_name(store, component, kind);
 }
 
 uint64_t bk_comp_memory(const struct bk_store *store, uint32_t kind)
 {
-    return bk_objw_memory(store, 0) +
-           (kind == BAKE_TREE ? bk_objw_memory(store, BAKE_SMALL_OBJECT) : 0);
-}
-
-static int tar_out(void *arg, const void *data, size_t n)
-{
-    struct bk_compw *w = arg;
-
-    return bk_objw_write(w->data, data, n);
-}
-
-static int open_object(struct bk_compw *w, const char *name, uint32_t flags, struct bk_objw **ret,
-                       struct bk_err *err)
-{
-    char *full BK_FREE = bk_backup_object(w->id, name);
-
-    return full ? bk_objw_open(w->flow, w->store, full, flags, ret, err) : bk_nomem(err);
-}
-
-static int open_tree(struct bk_compw *w, const char *name, struct bk_err *err)
-{
-    int rc;
-
-    w->list_name = object_name(w->store, name, ".mtree");
-    if (!w->list_name)
-        return bk_nomem(err);
-    if ((rc = open_object(w, w->list_name, BAKE_SMALL_OBJECT, &w->list, err)) < 0 ||
-        (rc = bk_filesum_init(&w->sum, err)) < 0 ||
-        (rc = bk_tarw_new(tar_out, w, &w->tar, err)) < 0)
-        return rc;
-    rc = bk_objw_write(w->list, BK_LISTING_HEAD, strlen(BK_LISTING_HEAD));
-    return rc < 0 ? bk_fail(err, rc, "cancelled") : BAKE_OK;
+    return bk_format_of(store)->memory(store, kind);
 }
 
 int bk_compw_open(struct bk_store *store, const char *id, struct bk_cancel *parent,
                   const char *name, uint32_t kind, struct bk_compw **ret, struct bk_err *err)
 {
-    struct bk_compw *w = calloc(1, sizeof(*w));
-    int rc;
-
-    if (!w)
-        return bk_nomem(err);
-    w->store = store;
-    w->kind = kind;
-    (void)snprintf(w->id, sizeof(w->id), "%s", id);
-    w->data_name = bk_comp_object_name(store, name, kind);
-    rc = w->data_name ? bk_flow_new(parent, &w->flow, err) : bk_nomem(err);
-    if (rc >= 0)
-        rc = open_object(w, w->data_name, 0, &w->data, err);
-    if (rc >= 0 && kind == BAKE_TREE)
-        rc = open_tree(w, name, err);
-    if (rc < 0) {
-        struct bk_err first = {0};
-
-        bk_compw_abort(w, err, &first);
-        if (err && first.rc)
-            *err = first;
-        bk_compw_free(w);
-        return first.rc < 0 ? first.rc : rc;
-    }
-    *ret = w;
-    return BAKE_OK;
+    return bk_format_of(store)->open_writer(store, id, parent, name, kind, ret, err);
 }
 
 struct bk_cancel *bk_compw_cancel(struct bk_compw *w) { return bk_flow_cancel(w->flow); }
 
+int bk_compw_build_on(struct bk_compw *w, const struct bk_manifest *m, const struct bk_mcomp *c,
+                      struct bk_err *err)
+{
+    return w->ops->build_on ? w->ops->build_on(w, m, c, err) : BAKE_OK;
+}
+
+int bk_compw_reuse(struct bk_compw *w, uint64_t *ret_bytes, uint64_t *ret_entries,
+                   struct bk_err *err)
+{
+    return w->ops->reuse ? w->ops->reuse(w, ret_bytes, ret_entries, err) : BAKE_END;
+}
+
+int bk_compw_unchanged(struct bk_compw *w, const struct bake_entry *e, uint64_t *ret_bytes,
+                       struct bk_err *err)
+{
+    return w->ops->unchanged ? w->ops->unchanged(w, e, ret_bytes, err) : BAKE_END;
+}
+
 int bk_compw_entry(struct bk_compw *w, const struct bake_entry *e, struct bk_err *err)
 {
-    w->entry = e;
-    if (e->type == BAKE_FILE)
-        bk_filesum_begin(&w->sum, e);
-    return bk_tarw_entry(w->tar, e, err);
+    return w->ops->entry(w, e, err);
 }
 
 int bk_compw_data(struct bk_compw *w, const void *data, size_t n, struct bk_err *err)
 {
-    int rc;
-
-    if (w->kind == BAKE_TREE) {
-        bk_filesum_add(&w->sum, data, n);
-        return bk_tarw_data(w->tar, data, n, err);
-    }
-    rc = bk_objw_write(w->data, data, n);
-    return rc < 0 ? bk_fail(err, rc, "cancelled") : BAKE_OK;
+    return w->ops->data(w, data, n, err);
 }
 
-int bk_compw_entry_end(struct bk_compw *w, struct bk_err *err)
+int bk_compw_entry_end(struct bk_compw *w, bool sure, struct bk_err *err)
 {
-    char sum[BK_FILESUM_HEX];
-    bool file = w->entry->type == BAKE_FILE;
-    int rc = bk_tarw_end_entry(w->tar, err);
-
-    if (rc < 0)
-        return rc;
-    if (file)
-        bk_filesum_end(&w->sum, sum);
-    bk_buf_clear(&w->line);
-    if (bk_listing_line(&w->line, w->entry, file ? sum : NULL) < 0 || w->line.failed)
-        return bk_nomem(err);
-    w->entry = NULL;
-    rc = bk_objw_write(w->list, w->line.data, w->line.len);
-    return rc < 0 ? bk_fail(err, rc, "cancelled") : BAKE_OK;
-}
-
-static int fill_object(struct bk_mcomp *ret, const char *name, const char *role,
-                       const struct bk_objw *obj, struct bk_err *err)
-{
-    struct bk_object *o = &ret->objects[ret->n_objects];
-    struct bk_objw_result res;
-
-    bk_objw_result(obj, &res);
-    o->name = bk_strdup(name);
-    o->role = bk_strdup(role);
-    ret->n_objects++;
-    if (!o->name || !o->role)
-        return bk_nomem(err);
-    o->size = res.stored_size;
-    memcpy(o->sha256, res.stored_sha256, sizeof(o->sha256));
-    ret->bytes_stored += res.stored_size;
-    return BAKE_OK;
-}
-
-static int fill(struct bk_compw *w, struct bk_mcomp *ret, struct bk_err *err)
-{
-    struct bk_objw_result res;
-    int rc;
-
-    bk_objw_result(w->data, &res);
-    memcpy(ret->sha256, res.plain_sha256, sizeof(ret->sha256));
-    ret->objects = calloc(2, sizeof(*ret->objects));
-    if (!ret->objects)
-        return bk_nomem(err);
-    for (size_t i = 0; i < w->store->n_transforms; i++)
-        if (bk_strv_add(&ret->transforms, w->store->transforms[i].plugin->desc.name) < 0)
-            return bk_nomem(err);
-    rc = fill_object(ret, w->data_name, "data", w->data, err);
-    if (rc >= 0 && w->list)
-        rc = fill_object(ret, w->list_name, "listing", w->list, err);
-    return rc;
+    return w->ops->entry_end(w, sure, err);
 }
 
 int bk_compw_finish(struct bk_compw *w, struct bk_mcomp *ret, struct bk_err *err)
 {
-    int rc = w->tar ? bk_tarw_finish(w->tar, err) : BAKE_OK;
+    struct bk_err first = {0};
+    int rc = w->ops->finish(w, ret, err);
 
-    if (rc < 0) {
-        struct bk_err first = {0};
-
-        bk_compw_abort(w, err, &first); /* a stage's reason rather than "cancelled" */
-        if (err && first.rc)
-            *err = first;
-        return first.rc < 0 ? first.rc : rc;
-    }
-    bk_objw_end(w->data);
-    if (w->list)
-        bk_objw_end(w->list);
-    rc = bk_flow_wait(w->flow, err);
     if (rc >= 0)
-        rc = fill(w, ret, err);
-    if (rc < 0)
-        bk_compw_abort(w, NULL, NULL);
-    return rc;
-}
-
-static void remove_object(struct bk_compw *w, const struct bk_objw *obj, const char *name)
-{
-    char *full BK_FREE = obj && bk_objw_stored(obj) ? bk_backup_object(w->id, name) : NULL;
-    struct bk_err ignored;
-
-    /* What cannot be removed now is garbage without a manifest: prune collects it. */
-    if (full)
-        (void)bk_store_remove(w->store, full, &ignored);
+        return rc;
+    bk_compw_abort(w, err, &first); /* a stage's reason rather than "cancelled" */
+    if (err && first.rc)
+        *err = first;
+    return first.rc < 0 ? first.rc : rc;
 }
 
 void bk_compw_abort(struct bk_compw *w, const struct bk_err *why, struct bk_err *ret)
@@ -223,8 +102,6 @@ void bk_compw_abort(struct bk_compw *w, const struct bk_err *why, struct bk_err 
     struct bk_err first = {0};
     int rc;
 
-    if (!w->flow)
-        return;
     if (why && why->rc)
         bk_flow_fail(w->flow, why);
     else
@@ -232,21 +109,12 @@ void bk_compw_abort(struct bk_compw *w, const struct bk_err *why, struct bk_err 
     rc = bk_flow_wait(w->flow, &first);
     if (ret && rc < 0)
         *ret = first;
-    remove_object(w, w->data, w->data_name);
-    remove_object(w, w->list, w->list_name);
+    if (w->ops->removed)
+        w->ops->removed(w);
 }
 
 void bk_compw_free(struct bk_compw *w)
 {
-    if (!w)
-        return;
-    bk_tarw_free(w->tar);
-    bk_filesum_release(&w->sum);
-    bk_objw_free(w->data);
-    bk_objw_free(w->list);
-    bk_flow_free(w->flow);
-    bk_buf_free(&w->line);
-    free(w->data_name);
-    free(w->list_name);
-    free(w);
+    if (w)
+        w->ops->free(w);
 }

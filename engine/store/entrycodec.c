@@ -125,6 +125,8 @@ int bk_entry_parse(const void *record, size_t n, struct bk_stored_entry *ret, st
     memset(e, 0, sizeof(*e));
     bk_refs_clear(&ret->content);
     e->struct_size = sizeof(*e);
+    ret->record = record;
+    ret->n_record = n;
     e->type = bk_get_varint32(&r);
     ret->flags = bk_get_varint32(&r);
     e->valid = bk_get_varint32(&r);

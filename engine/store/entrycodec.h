@@ -14,6 +14,8 @@ struct bk_stored_entry {
     struct bk_refs content; /* of files */
     struct bake_extent *extents;
     size_t cap_extents;
+    const void *record; /* as it was parsed, without the length before it */
+    size_t n_record;
 };
 
 /* Appends a record, its length first. */

@@ -1,7 +1,6 @@
-/* The index in the cache directory: one folder per store, one process at a time may write it; what
- * does not load is made anew from the store. */
+/* The index in the cache directory: one folder per store and sink, one process at a time may write
+ * it; what does not load is made anew from the store. */
 #include "base/cleanup.h"
-#include "base/codec.h"
 #include "base/digest.h"
 #include "base/io.h"
 #include "base/json.h"
@@ -43,11 +42,15 @@ static char *in_dir(const struct bk_index *x, const char *name)
 int bk_index_cache_open(struct bk_index *x, struct bk_err *err)
 {
     char *root BK_FREE = cache_root(), *lock BK_FREE = NULL;
+    char *store BK_FREE = root ? bk_path_join(root, x->store->id) : NULL;
+    const char *sink = x->sink->part->name;
     struct bk_err why = {0};
 
-    x->dir = root ? bk_path_join(root, x->store->id) : NULL;
+    if (!root || !bk_name_ok(sink))
+        return BAKE_OK;
+    x->dir = store ? bk_path_join(store, sink) : NULL;
     if (!x->dir)
-        return root ? bk_nomem(err) : BAKE_OK;
+        return bk_nomem(err);
     lock = in_dir(x, "lock");
     if (!lock)
         return bk_nomem(err);
@@ -95,8 +98,12 @@ int bk_index_cache_file(struct bk_index *x, bool named, int *ret_fd, char **ret_
     *ret_fd = open(tmp && *tmp ? tmp : "/var/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
     if (*ret_fd < 0)
         *ret_fd = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-    return *ret_fd >= 0 ? BAKE_OK
-                        : bk_fail_errno(err, errno, "cannot make a file for the chunk index");
+    if (*ret_fd >= 0)
+        return BAKE_OK;
+    (void)bk_fail_errno(err, errno, "cannot make a file for the chunk index");
+    if (err)
+        err->rc = BAKE_E_NOSPACE;
+    return BAKE_E_NOSPACE;
 }
 
 void bk_index_cache_drop(struct bk_index *x, const char *name)
@@ -109,6 +116,16 @@ void bk_index_cache_drop(struct bk_index *x, const char *name)
 
 /* ---- packs ----------------------------------------------------------------------------------- */
 
+enum { PRESENT = 1, COUNTS = 2, NAMED = 4, HIDES = 8 };
+
+/* A pack that is distrusted is written as one that does not count: the next time it may count
+ * again, and then the index is made anew. */
+static unsigned flags_of(const struct bk_index_pack *p)
+{
+    return (p->present ? PRESENT : 0u) | (p->counts ? COUNTS : 0u) | (p->named ? NAMED : 0u) |
+           (p->hides ? HIDES : 0u);
+}
+
 static void write_packs(const struct bk_index *x, struct bk_buf *out)
 {
     bk_id sum;
@@ -120,6 +137,7 @@ static void write_packs(const struct bk_index *x, struct bk_buf *out)
         bk_buf_add(out, p->id.b, sizeof(p->id.b));
         bk_put_varint(out, p->size);
         bk_put_varint(out, p->head);
+        bk_put_varint(out, flags_of(p));
         bk_put_varint(out, p->n_segments);
         for (uint32_t s = 0; s < p->n_segments; s++) {
             bk_put_varint(out, p->segments[s].stored);
@@ -135,25 +153,32 @@ static void write_packs(const struct bk_index *x, struct bk_buf *out)
 
 static bool read_pack(struct bk_index *x, struct bk_reader *r)
 {
-    struct bk_pack_table none = {.n_segments = 0};
+    struct bk_pack_table t = {.n_segments = 0}; /* where its chunks are is in the runs */
     const bk_id *id = bk_get_raw(r, sizeof(*id));
-    uint64_t size = bk_get_varint(r), head = bk_get_varint(r), n = bk_get_varint(r);
+    uint64_t size = bk_get_varint(r), head = bk_get_varint(r);
+    uint64_t flags = bk_get_varint(r), n = bk_get_varint(r);
+    struct bk_index_pack *p;
     uint32_t number;
 
-    if (r->bad || n > BK_MAX_SEGMENTS)
+    if (r->bad || n > BK_MAX_SEGMENTS || bk_index_pack_of(x, id))
         return false;
-    for (; none.n_segments < n; none.n_segments++) {
-        struct bk_segment *s = &none.segments[none.n_segments];
+    for (; t.n_segments < n; t.n_segments++) {
+        struct bk_segment *s = &t.segments[t.n_segments];
 
         s->stored = (uint32_t)bk_get_varint(r);
         s->plain = (uint32_t)bk_get_varint(r);
         s->chunks = (uint32_t)bk_get_varint(r);
         s->flags = (uint32_t)bk_get_varint(r);
     }
-    /* Where its chunks are is in the runs: none are put here. */
-    for (size_t i = 0; i < none.n_segments; i++)
-        none.segments[i].chunks = 0;
-    return !r->bad && bk_index_put_pack(x, id, size, (uint32_t)head, &none, &number, NULL) >= 0;
+    if (r->bad ||
+        bk_index_new_pack(x, id, size, (uint32_t)head, &t, BK_RANK_GONE, &number, NULL) < 0)
+        return false;
+    p = &x->packs[number];
+    p->present = flags & PRESENT;
+    p->counts = flags & COUNTS;
+    p->named = flags & NAMED;
+    p->hides = flags & HIDES;
+    return true;
 }
 
 /* want: the digest that the state says, since the two are written one after the other. */
@@ -185,17 +210,20 @@ static bool read_packs(struct bk_index *x, const char *want)
 
 static bool load_run(struct bk_index *x, const char *name)
 {
+    struct bk_index_run *r = &x->runs[x->n_runs];
     char *path BK_FREE = in_dir(x, name);
     int fd;
 
     if (!path || !bk_starts(name, "run-") || strchr(name, '/') || x->n_runs == BK_INDEX_MAX_RUNS)
         return false;
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 || bk_run_open(fd, &x->runs[x->n_runs], NULL) < 0)
+    if (fd < 0 || bk_run_open(fd, x->cache, &r->run, NULL) < 0)
         return false;
     /* Of another process's cache it has no name: it is not ours to remove. */
-    x->run_names[x->n_runs] = x->dir_lock >= 0 ? bk_strdup(name) : NULL;
-    return x->run_names[x->n_runs++] != NULL || x->dir_lock < 0;
+    r->name = x->dir_lock >= 0 ? bk_strdup(name) : NULL;
+    r->marks = NULL;
+    x->n_runs++;
+    return r->name || x->dir_lock < 0;
 }
 
 static bool load_state(struct bk_index *x)
@@ -232,6 +260,8 @@ void bk_index_cache_load(struct bk_index *x)
 {
     if (x->dir && !load_state(x))
         bk_index_reset(x);
+    else
+        x->changed = false;
 }
 
 /* Files of the folder that the state does not name: of a process that was killed. */
@@ -244,7 +274,7 @@ static void drop_strays(struct bk_index *x)
         bool ours = !bk_starts(e->d_name, "run-");
 
         for (size_t i = 0; i < x->n_runs; i++)
-            ours |= bk_streq(e->d_name, x->run_names[i]);
+            ours |= bk_streq(e->d_name, x->runs[i].name);
         if (!ours)
             (void)unlinkat(dirfd(d), e->d_name, 0);
     }
@@ -252,16 +282,16 @@ static void drop_strays(struct bk_index *x)
         (void)closedir(d);
 }
 
-static json_t *names_json(char *const *names, size_t n)
+static int put_names(json_t *j, const char *key, char *const *names, size_t n)
 {
-    json_t *j = json_array();
+    json_t *list = json_array();
 
+    if (json_object_set_new(j, key, list) < 0)
+        return -1;
     for (size_t i = 0; i < n; i++)
-        if (json_array_append_new(j, json_string(names[i])) < 0) {
-            json_decref(j);
-            return NULL;
-        }
-    return j;
+        if (json_array_append_new(list, json_string(names[i])) < 0)
+            return -1;
+    return 0;
 }
 
 /* The state: the runs, the index objects that are in them, and the digest of the packs. */
@@ -269,11 +299,13 @@ static int state_text(const struct bk_index *x, const struct bk_buf *packs, stru
                       struct bk_err *err)
 {
     json_t *j BK_JSON = json_object();
-    char hex[BK_SHA256_HEX];
+    char hex[BK_SHA256_HEX], *runs[BK_INDEX_MAX_RUNS + 1];
 
+    for (size_t i = 0; i < x->n_runs; i++)
+        runs[i] = x->runs[i].name;
     bk_hex((unsigned char *)packs->data + packs->len - sizeof(bk_id), sizeof(bk_id), hex);
-    if (json_object_set_new(j, "runs", names_json(x->run_names, x->n_runs)) < 0 ||
-        json_object_set_new(j, "objects", names_json(x->objects.items, x->objects.n)) < 0 ||
+    if (put_names(j, "runs", runs, x->n_runs) < 0 ||
+        put_names(j, "objects", x->objects.items, x->objects.n) < 0 ||
         json_object_set_new(j, "packs", json_string(hex)) < 0)
         return bk_nomem(err);
     return bk_json_seal(j, ret, err);
@@ -286,8 +318,10 @@ int bk_index_cache_save(struct bk_index *x, struct bk_err *err)
     char *packs_path BK_FREE = in_dir(x, PACKS_NAME), *state_path BK_FREE = in_dir(x, STATE_NAME);
     int rc;
 
+    if (!x->changed)
+        return BAKE_OK;
     for (size_t i = 0; i < x->n_runs; i++)
-        if (!x->run_names[i])
+        if (!x->runs[i].name)
             return BAKE_OK; /* made where it cannot stay: the next run reads the store again */
     write_packs(x, &packs);
     if (!packs_path || !state_path || packs.failed)
@@ -299,5 +333,6 @@ int bk_index_cache_save(struct bk_index *x, struct bk_err *err)
         (rc = bk_write_file(state_path, state.data, state.len, 0600, err)) < 0)
         return rc;
     drop_strays(x);
+    x->changed = false;
     return BAKE_OK;
 }

@@ -9,30 +9,63 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define BLOCK       4096u
-#define ENTRY       44u
-#define PER_BLOCK   ((BLOCK - 8) / ENTRY)
-#define FOOTER      64u
-#define MAGIC       "BAKERUN1"
-#define CACHE_SLOTS 64u
-#define PROBES      5
+#define BLOCK     BK_RUN_BLOCK
+#define ENTRY     44u
+#define PER_BLOCK ((BLOCK - 8) / ENTRY)
+#define FOOTER    64u
+#define MAGIC     "BAKERUN2"
+#define PROBES    5
+
+/* One slot per block number, so no search. The runs' blocks begin behind one another in it: as long
+ * as all of them fit, none throws out another. */
+struct bk_run_cache {
+    size_t n;
+    uint64_t runs, begin; /* runs so far, where the next one's blocks begin */
+    struct {
+        uint64_t run, block; /* run: 0 is empty */
+    } * keys;
+    unsigned char *data;
+};
 
 struct bk_run {
     int fd;
     uint64_t n, n_blocks, n_filter; /* n_filter: lines of 64 bytes */
     unsigned char *fences, *filter;
-    struct {
-        uint64_t block; /* + 1; 0: empty */
-        unsigned char data[BLOCK];
-    } * cache;
+    struct bk_run_cache *cache;
+    uint64_t serial, begin; /* in the cache */
+    uint64_t next_block;    /* bk_run_get()'s own: + 1; 0: none */
+    unsigned char next_data[BLOCK];
 };
+
+int bk_run_cache_new(size_t blocks, struct bk_run_cache **ret, struct bk_err *err)
+{
+    struct bk_run_cache *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return bk_nomem(err);
+    c->n = blocks;
+    c->keys = calloc(blocks, sizeof(*c->keys));
+    c->data = malloc(blocks * BLOCK);
+    if (!c->keys || !c->data) {
+        bk_run_cache_free(c);
+        return bk_nomem(err);
+    }
+    *ret = c;
+    return BAKE_OK;
+}
+
+void bk_run_cache_free(struct bk_run_cache *c)
+{
+    if (!c)
+        return;
+    free(c->keys);
+    free(c->data);
+    free(c);
+}
 
 uint64_t bk_run_count(const struct bk_run *r) { return r->n; }
 
-uint64_t bk_run_memory(const struct bk_run *r)
-{
-    return r->n_blocks * 8 + r->n_filter * 64 + CACHE_SLOTS * sizeof(*r->cache);
-}
+uint64_t bk_run_memory(const struct bk_run *r) { return r->n_blocks * 8 + r->n_filter * 64; }
 
 void bk_run_free(struct bk_run *r)
 {
@@ -42,11 +75,11 @@ void bk_run_free(struct bk_run *r)
         (void)close(r->fd);
     free(r->fences);
     free(r->filter);
-    free(r->cache);
     free(r);
 }
 
-static int run_new(int fd, uint64_t n, struct bk_run **ret, struct bk_err *err)
+static int run_new(int fd, struct bk_run_cache *cache, uint64_t n, struct bk_run **ret,
+                   struct bk_err *err)
 {
     struct bk_run *r = calloc(1, sizeof(*r));
 
@@ -60,11 +93,14 @@ static int run_new(int fd, uint64_t n, struct bk_run **ret, struct bk_err *err)
     r->n_filter = n / 64 + 1; /* eight bits per entry */
     r->fences = calloc((size_t)r->n_blocks + 1, 8);
     r->filter = calloc((size_t)r->n_filter, 64);
-    r->cache = calloc(CACHE_SLOTS, sizeof(*r->cache));
-    if (!r->fences || !r->filter || !r->cache) {
+    if (!r->fences || !r->filter) {
         bk_run_free(r);
         return bk_nomem(err);
     }
+    r->cache = cache;
+    r->serial = ++cache->runs;
+    r->begin = cache->begin;
+    cache->begin += r->n_blocks;
     *ret = r;
     return BAKE_OK;
 }
@@ -124,28 +160,36 @@ static void get_entry(const unsigned char *p, struct bk_located *e)
     e->loc.length = bk_le32(p + 40);
 }
 
-/* The last eight bytes of a block: the beginning of the SHA-256 of the others and its number. */
-static int block_sum(const unsigned char *data, uint64_t number, unsigned char ret[8],
-                     struct bk_err *err)
+static uint64_t mix(uint64_t h, uint64_t v)
 {
-    unsigned char whole[BLOCK];
-    bk_id sum;
-    int rc;
-
-    memcpy(whole, data, BLOCK - 8);
-    for (int i = 0; i < 8; i++)
-        whole[BLOCK - 8 + i] = (unsigned char)(number >> 8 * i);
-    rc = bk_id_of(whole, BLOCK, &sum, err);
-    if (rc >= 0)
-        memcpy(ret, sum.b, 8);
-    return rc;
+    h = (h ^ v) * 0x9e3779b97f4a7c15u;
+    return h << 31 | h >> 33;
 }
 
+/* The last eight bytes of a block: a checksum of the others and its number. It is to notice decay,
+ * not malice, and is computed for every block that is read: so no digest. Each step can be undone,
+ * so no change of a single word goes unnoticed. */
+static uint64_t block_sum(const unsigned char *data, uint64_t number)
+{
+    uint64_t h[4] = {number, 1, 2, 3};
+
+    for (size_t at = 0; at < BLOCK - 32; at += 32)
+        for (size_t i = 0; i < 4; i++)
+            h[i] = mix(h[i], bk_le64(data + at + 8 * i));
+    for (size_t i = 0; i < 3; i++)
+        h[i] = mix(h[i], bk_le64(data + BLOCK - 32 + 8 * i));
+    return mix(mix(mix(h[0], h[1]), h[2]), h[3]);
+}
+
+/* Whatever the reason: there is no room for it here. */
 static int write_all(struct bk_run *r, const void *data, size_t n, struct bk_err *err)
 {
     if (bk_write_full(r->fd, data, n) == 0)
         return BAKE_OK;
-    return bk_fail_errno(err, errno, "cannot write the index cache");
+    (void)bk_fail_errno(err, errno, "cannot write the index cache");
+    if (err)
+        err->rc = BAKE_E_NOSPACE;
+    return BAKE_E_NOSPACE;
 }
 
 static int footer_of(const struct bk_run *r, unsigned char ret[FOOTER], struct bk_err *err)
@@ -170,10 +214,10 @@ static int footer_of(const struct bk_run *r, unsigned char ret[FOOTER], struct b
 static int write_block(struct bk_run *r, uint64_t number, unsigned char block[BLOCK],
                        struct bk_err *err)
 {
-    int rc = block_sum(block, number, block + BLOCK - 8, err);
+    uint64_t sum = block_sum(block, number);
 
-    if (rc < 0)
-        return rc;
+    put32(block + BLOCK - 8, (uint32_t)sum);
+    put32(block + BLOCK - 4, (uint32_t)(sum >> 32));
     memcpy(r->fences + 8 * number, block, 8);
     return write_all(r, block, BLOCK, err);
 }
@@ -205,13 +249,13 @@ static int write_blocks(struct bk_run *r,
     return BAKE_OK;
 }
 
-int bk_run_write(int fd, uint64_t n,
+int bk_run_write(int fd, struct bk_run_cache *cache, uint64_t n,
                  int (*next)(void *arg, struct bk_located *ret, struct bk_err *err), void *arg,
                  struct bk_run **ret, struct bk_err *err)
 {
     unsigned char footer[FOOTER];
     struct bk_run *r;
-    int rc = run_new(fd, n, &r, err);
+    int rc = run_new(fd, cache, n, &r, err);
 
     if (rc < 0)
         return rc;
@@ -261,7 +305,7 @@ static int load(struct bk_run *r, const unsigned char footer[FOOTER], struct bk_
     return BAKE_OK;
 }
 
-int bk_run_open(int fd, struct bk_run **ret, struct bk_err *err)
+int bk_run_open(int fd, struct bk_run_cache *cache, struct bk_run **ret, struct bk_err *err)
 {
     unsigned char footer[FOOTER];
     struct bk_run *r;
@@ -281,7 +325,7 @@ int bk_run_open(int fd, struct bk_run **ret, struct bk_err *err)
         (void)close(fd);
         return rc;
     }
-    rc = run_new(fd, n, &r, err);
+    rc = run_new(fd, cache, n, &r, err);
     if (rc < 0)
         return rc;
     rc = load(r, footer, err);
@@ -293,23 +337,32 @@ int bk_run_open(int fd, struct bk_run **ret, struct bk_err *err)
     return BAKE_OK;
 }
 
+static int read_block(struct bk_run *r, uint64_t number, unsigned char *ret, struct bk_err *err)
+{
+    int rc = read_at(r->fd, ret, BLOCK, number * BLOCK, err);
+
+    if (rc >= 0 && block_sum(ret, number) != bk_le64(ret + BLOCK - 8))
+        rc = bk_fail(err, BAKE_E_CORRUPT, "the index cache is damaged");
+    return rc;
+}
+
 static int get_block(struct bk_run *r, uint64_t number, const unsigned char **ret,
                      struct bk_err *err)
 {
-    size_t slot = (size_t)(number % CACHE_SLOTS);
-    unsigned char *data = r->cache[slot].data, sum[8];
+    struct bk_run_cache *c = r->cache;
+    size_t slot = (size_t)((r->begin + number) % c->n);
+    unsigned char *data = c->data + slot * BLOCK;
     int rc;
 
     *ret = data;
-    if (r->cache[slot].block == number + 1)
+    if (c->keys[slot].run == r->serial && c->keys[slot].block == number)
         return BAKE_OK;
-    r->cache[slot].block = 0;
-    if ((rc = read_at(r->fd, data, BLOCK, number * BLOCK, err)) < 0 ||
-        (rc = block_sum(data, number, sum, err)) < 0)
+    c->keys[slot].run = 0;
+    rc = read_block(r, number, data, err);
+    if (rc < 0)
         return rc;
-    if (memcmp(sum, data + BLOCK - 8, 8) != 0)
-        return bk_fail(err, BAKE_E_CORRUPT, "the index cache is damaged");
-    r->cache[slot].block = number + 1;
+    c->keys[slot].run = r->serial;
+    c->keys[slot].block = number;
     return BAKE_OK;
 }
 
@@ -337,7 +390,7 @@ static unsigned entries_in(const struct bk_run *r, uint64_t block)
 }
 
 static int find_in(struct bk_run *r, uint64_t block, const bk_id *id, struct bk_loc *ret,
-                   struct bk_err *err)
+                   uint64_t *ret_at, struct bk_err *err)
 {
     const unsigned char *data;
     unsigned low = 0, high = entries_in(r, block);
@@ -354,6 +407,8 @@ static int find_in(struct bk_run *r, uint64_t block, const bk_id *id, struct bk_
 
             get_entry(data + mid * ENTRY, &e);
             *ret = e.loc;
+            if (ret_at)
+                *ret_at = block * PER_BLOCK + mid;
             return BAKE_OK;
         }
         if (order < 0)
@@ -364,7 +419,8 @@ static int find_in(struct bk_run *r, uint64_t block, const bk_id *id, struct bk_
     return BAKE_END;
 }
 
-int bk_run_find(struct bk_run *r, const bk_id *id, struct bk_loc *ret, struct bk_err *err)
+int bk_run_find(struct bk_run *r, const bk_id *id, struct bk_loc *ret, uint64_t *ret_at,
+                struct bk_err *err)
 {
     uint64_t block;
     int rc;
@@ -372,20 +428,24 @@ int bk_run_find(struct bk_run *r, const bk_id *id, struct bk_loc *ret, struct bk
     if (r->n == 0 || !filter_has(r, id))
         return BAKE_END;
     block = fence_of(r, bk_be64(id->b));
-    rc = find_in(r, block, id, ret, err);
+    rc = find_in(r, block, id, ret, ret_at, err);
     /* Ids that share their first eight bytes with a fence may begin in a block before it. */
     while (rc == BAKE_END && block > 0 && bk_be64(r->fences + 8 * block) == bk_be64(id->b))
-        rc = find_in(r, --block, id, ret, err);
+        rc = find_in(r, --block, id, ret, ret_at, err);
     return rc;
 }
 
 int bk_run_get(struct bk_run *r, uint64_t at, struct bk_located *ret, struct bk_err *err)
 {
-    const unsigned char *data;
-    int rc = get_block(r, at / PER_BLOCK, &data, err);
+    uint64_t block = at / PER_BLOCK;
 
-    if (rc < 0)
-        return rc;
-    get_entry(data + at % PER_BLOCK * ENTRY, ret);
+    if (r->next_block != block + 1) {
+        int rc = read_block(r, block, r->next_data, err);
+
+        r->next_block = rc < 0 ? 0 : block + 1;
+        if (rc < 0)
+            return rc;
+    }
+    get_entry(r->next_data + at % PER_BLOCK * ENTRY, ret);
     return BAKE_OK;
 }

@@ -5,9 +5,14 @@
 
 #include <stdlib.h>
 
+static size_t home_of(const struct bk_table *t, const bk_id *id)
+{
+    return (size_t)bk_be64(id->b + 24) & (t->cap - 1);
+}
+
 static size_t slot_of(const struct bk_table *t, const bk_id *id)
 {
-    size_t at = (size_t)bk_be64(id->b + 24) & (t->cap - 1);
+    size_t at = home_of(t, id);
 
     while (t->slots[at].loc.length && !bk_id_eq(&t->slots[at].id, id))
         at = (at + 1) & (t->cap - 1);
@@ -18,7 +23,7 @@ struct bk_located *bk_table_find(const struct bk_table *t, const bk_id *id)
 {
     struct bk_located *e;
 
-    if (t->cap == 0)
+    if (t->n == 0)
         return NULL;
     e = &t->slots[slot_of(t, id)];
     return e->loc.length ? e : NULL;
@@ -26,7 +31,7 @@ struct bk_located *bk_table_find(const struct bk_table *t, const bk_id *id)
 
 static int resize(struct bk_table *t, size_t cap)
 {
-    struct bk_table bigger = {calloc(cap, sizeof(*bigger.slots)), t->n, cap, t->coming};
+    struct bk_table bigger = {calloc(cap, sizeof(*bigger.slots)), t->n, cap};
 
     if (!bigger.slots)
         return BAKE_E_NOMEM;
@@ -45,13 +50,31 @@ int bk_table_put(struct bk_table *t, const struct bk_located *e)
     if (t->n * 4 >= t->cap * 3 && resize(t, t->cap ? t->cap * 2 : 1024) < 0)
         return BAKE_E_NOMEM;
     at = &t->slots[slot_of(t, &e->id)];
-    if (!at->loc.length)
-        t->n++;
-    else if (at->loc.pack == BK_PACK_COMING)
-        t->coming--;
-    t->coming += e->loc.pack == BK_PACK_COMING;
+    t->n += at->loc.length == 0;
     *at = *e;
     return BAKE_OK;
+}
+
+/* Those behind it move up as long as that brings them nearer to where they belong, so that no
+ * search ends at the gap. */
+void bk_table_remove(struct bk_table *t, const bk_id *id)
+{
+    size_t gap, at;
+
+    if (!bk_table_find(t, id))
+        return;
+    gap = at = slot_of(t, id);
+    for (;;) {
+        at = (at + 1) & (t->cap - 1);
+        if (!t->slots[at].loc.length)
+            break;
+        if (((at - home_of(t, &t->slots[at].id)) & (t->cap - 1)) >= ((at - gap) & (t->cap - 1))) {
+            t->slots[gap] = t->slots[at];
+            gap = at;
+        }
+    }
+    memset(&t->slots[gap], 0, sizeof(t->slots[gap]));
+    t->n--;
 }
 
 static int by_id(const void *a, const void *b)
@@ -60,31 +83,18 @@ static int by_id(const void *a, const void *b)
                   sizeof(bk_id));
 }
 
-int bk_table_drain(struct bk_table *t, struct bk_located **ret, size_t *ret_n)
+int bk_table_sorted(const struct bk_table *t, struct bk_located **ret)
 {
-    struct bk_located *out = malloc((t->n - t->coming + 1) * sizeof(*out));
-    struct bk_table rest = {NULL, 0, 0, 0};
+    struct bk_located *out = malloc((t->n + 1) * sizeof(*out));
     size_t n = 0;
 
-    for (size_t i = 0; out && i < t->cap; i++) {
-        if (!t->slots[i].loc.length)
-            continue;
-        if (t->slots[i].loc.pack != BK_PACK_COMING) {
-            out[n++] = t->slots[i];
-        } else if (bk_table_put(&rest, &t->slots[i]) < 0) {
-            free(out);
-            out = NULL;
-        }
-    }
-    if (!out) {
-        bk_table_release(&rest);
+    if (!out)
         return BAKE_E_NOMEM;
-    }
-    bk_table_release(t);
-    *t = rest;
+    for (size_t i = 0; i < t->cap; i++)
+        if (t->slots[i].loc.length)
+            out[n++] = t->slots[i];
     qsort(out, n, sizeof(*out), by_id);
     *ret = out;
-    *ret_n = n;
     return BAKE_OK;
 }
 

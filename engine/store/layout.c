@@ -14,6 +14,8 @@ const char *bk_format_name(enum bk_format_id format)
     switch (format) {
     case BK_FORMAT_ARCHIVE:
         return "archive";
+    case BK_FORMAT_REPOSITORY:
+        return "repository";
     }
     return "?";
 }

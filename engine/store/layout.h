@@ -13,6 +13,9 @@
 #define BK_RECORDS       "records/"
 #define BK_WRITERS       "writers/"
 #define BK_GC            "gc/"
+#define BK_BAD           "bad/"
+#define BK_MOVED         "moved/"
+#define BK_PACKS_NAME    "packs"
 
 #define BK_ID_CAP 112 /* a pipeline's name (64), a stamp (16), 6 hex digits, dashes, NUL */
 

@@ -26,6 +26,7 @@ void bk_mcomp_release(struct bk_mcomp *c)
     free(c->plugin);
     free(c->error);
     free(c->fingerprint);
+    bk_refs_release(&c->stream);
     bk_strv_free(&c->transforms);
     json_decref(c->facts);
     memset(c, 0, sizeof(*c));
@@ -107,13 +108,20 @@ static json_t *comp_json(const struct bk_mcomp *c)
     bk_json_set_u64(j, "bytes_in", c->bytes_in);
     bk_json_set_u64(j, "bytes_stored", c->bytes_stored);
     bk_json_set_u64(j, "entries", c->entries);
+    if (c->has_stream) {
+        bk_json_set_u64(j, "bytes_new", c->bytes_new);
+        bk_json_set_u64(j, "unchanged", c->unchanged);
+    }
     bk_json_set_u64(j, "warnings", c->warnings);
     bk_json_set_u64(j, "missing", c->missing);
     bk_json_set_real(j, "duration", (double)c->duration_ms / 1000.0);
     if (c->sha256[0])
         bk_json_set_str(j, "sha256", c->sha256);
-    ok = json_object_set_new(j, "transforms", strings_json(&c->transforms)) == 0 &&
-         json_object_set_new(j, "objects", objects_json(c)) == 0;
+    ok = json_object_set_new(j, "transforms", strings_json(&c->transforms)) == 0;
+    if (c->has_stream)
+        ok = ok && json_object_set_new(j, "stream", bk_mcomp_stream_json(c)) == 0;
+    else
+        ok = ok && json_object_set_new(j, "objects", objects_json(c)) == 0;
     bk_json_set_str(j, "fingerprint", c->fingerprint);
     if (c->facts)
         ok = ok && json_object_set(j, "facts", c->facts) == 0;
@@ -167,6 +175,8 @@ json_t *bk_manifest_json(const struct bk_manifest *m)
              json_object_set_new(j, "compression_level", json_integer(m->compression_level)) == 0;
     ok = ok && json_object_set_new(j, "components", comps_json(m)) == 0 &&
          json_object_set_new(j, "totals", totals_json(m)) == 0;
+    if (m->packs_sha256[0])
+        ok = ok && json_object_set_new(j, "packs", bk_manifest_packs_json(m)) == 0;
     if (m->pipeline_file)
         ok = ok && json_object_set(j, "pipeline_file", m->pipeline_file) == 0;
     return whole(j, ok);

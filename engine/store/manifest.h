@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "store/layout.h"
+#include "store/stream.h"
 
 #define BK_MANIFEST_VERSION 1
 #define BK_MANIFEST_LIMIT   (64u << 20)
@@ -28,10 +29,14 @@ struct bk_mcomp {                         /* a component as the manifest has it 
     enum bk_status status;
     char *error; /* why it failed; else NULL */
     uint64_t bytes_in, bytes_stored, entries, warnings, missing;
+    uint64_t bytes_new; /* of a repository: bytes before compression that it did not hold yet */
+    uint64_t unchanged; /* entries that were not read, since the parent has them */
     uint64_t duration_ms;
-    char sha256[BK_SHA256_HEX]; /* of the plain stream; "" when it failed */
-    struct bk_object *objects;
+    char sha256[BK_SHA256_HEX]; /* of the plain stream, or of bk_refs_write(); "" when it failed */
+    struct bk_object *objects;  /* format archive */
     size_t n_objects;
+    bool has_stream;           /* format repository */
+    struct bk_refs stream;     /* a tree's records, a blob's bytes */
     struct bk_strv transforms; /* plugin names, in writing order */
     char *fingerprint;         /* or NULL */
     json_t *facts;             /* or NULL */
@@ -47,8 +52,10 @@ struct bk_manifest {
     int64_t compression_level;
     struct bk_mcomp *comps;
     size_t n_comps;
-    json_t *plugins;       /* {"source-files": "0.1.0", ...} or NULL */
-    json_t *pipeline_file; /* secrets left out; or NULL */
+    uint64_t n_packs, packs_size;     /* of the object "packs" beside it, of a repository */
+    char packs_sha256[BK_SHA256_HEX]; /* "": there is none */
+    json_t *plugins;                  /* {"source-files": "0.1.0", ...} or NULL */
+    json_t *pipeline_file;            /* secrets left out; or NULL */
 };
 
 void bk_manifest_free(struct bk_manifest *m); /* NULL is fine */
@@ -68,6 +75,15 @@ const struct bk_object *bk_mcomp_object(const struct bk_mcomp *c, const char *ro
 /* Sums over components. */
 void bk_manifest_totals(const struct bk_manifest *m, uint64_t *bytes_in, uint64_t *bytes_stored,
                         uint64_t *entries, uint64_t *warnings);
+/* The repository's parts (manifest_stream.c): NULL when out of memory. */
+json_t *bk_mcomp_stream_json(const struct bk_mcomp *c);
+int bk_mcomp_stream_parse(const json_t *j, const char *what, struct bk_mcomp *c,
+                          struct bk_err *err);
+json_t *bk_manifest_packs_json(const struct bk_manifest *m);
+int bk_manifest_packs_parse(const json_t *j, const char *what, struct bk_manifest *m,
+                            struct bk_err *err);
+/* SHA-256 of bk_refs_write(). */
+int bk_refs_digest(const struct bk_refs *r, char ret[BK_SHA256_HEX], struct bk_err *err);
 /* The JSON document, for --json. A new reference; NULL: out of memory. */
 json_t *bk_manifest_json(const struct bk_manifest *m);
 

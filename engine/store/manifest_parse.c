@@ -85,9 +85,11 @@ static int parse_object(const struct ctx *x, const json_t *j, struct bk_object *
 static int parse_objects(const struct ctx *x, const json_t *j, struct bk_mcomp *c)
 {
     const json_t *a;
-    int rc = get_array(x, j, "objects", &a);
+    int rc;
 
-    if (rc < 0)
+    if (c->has_stream)
+        return BAKE_OK;
+    if ((rc = get_array(x, j, "objects", &a)) < 0)
         return rc;
     c->objects = calloc(json_array_size(a) + 1, sizeof(*c->objects));
     if (!c->objects)
@@ -159,6 +161,8 @@ static int parse_numbers(const struct ctx *x, const json_t *j, struct bk_mcomp *
     if ((rc = bk_json_u64(j, x->what, "bytes_in", &c->bytes_in, x->err)) < 0 ||
         (rc = bk_json_u64(j, x->what, "bytes_stored", &c->bytes_stored, x->err)) < 0 ||
         (rc = bk_json_opt_u64(j, x->what, "entries", &c->entries, x->err)) < 0 ||
+        (rc = bk_json_opt_u64(j, x->what, "bytes_new", &c->bytes_new, x->err)) < 0 ||
+        (rc = bk_json_opt_u64(j, x->what, "unchanged", &c->unchanged, x->err)) < 0 ||
         (rc = bk_json_opt_u64(j, x->what, "warnings", &c->warnings, x->err)) < 0)
         return rc;
     if (seconds > 0 && seconds < 1e9)
@@ -183,13 +187,15 @@ static int parse_comp(const struct ctx *x, const json_t *j, struct bk_mcomp *c)
         (rc = copy_str(x, j, "plugin", &c->plugin)) < 0 ||
         (rc = copy_opt_str(x, j, "fingerprint", &c->fingerprint)) < 0 ||
         (rc = parse_strings(x, j, "transforms", &c->transforms)) < 0 ||
-        (rc = check_transforms(x, c)) < 0 || (rc = parse_objects(x, j, c)) < 0)
+        (rc = check_transforms(x, c)) < 0 ||
+        (rc = bk_mcomp_stream_parse(j, x->what, c, x->err)) < 0 ||
+        (rc = parse_objects(x, j, c)) < 0)
         return rc;
     if (json_is_object(facts))
         c->facts = json_incref(facts);
     if (c->status == BK_STATUS_FAILED)
         return BAKE_OK;
-    if (!bk_mcomp_object(c, "data"))
+    if (!c->has_stream && !bk_mcomp_object(c, "data"))
         return bk_fail(x->err, BAKE_E_CORRUPT, "%s: component '%s' has no object with its data",
                        x->what, c->name);
     return get_sha256(x, j, c->sha256);
@@ -290,6 +296,8 @@ int bk_manifest_parse(const char *text, size_t n, const char *id, struct bk_mani
     if (!m)
         return bk_nomem(err);
     rc = parse_head(&x, j, id, m);
+    if (rc >= 0)
+        rc = bk_manifest_packs_parse(j, what, m, err);
     if (rc >= 0)
         rc = parse_comps(&x, j, m);
     if (rc < 0) {

@@ -164,8 +164,8 @@ uint64_t bk_pack_table_end(const struct bk_pack_table *t, uint64_t head)
     return head;
 }
 
-void bk_pack_head_write(enum bk_pack_kind kind, const struct bk_strv *transforms,
-                        struct bk_buf *out)
+void bk_pack_head_write(enum bk_pack_kind kind, const unsigned char nonce[BK_PACK_NONCE],
+                        const struct bk_strv *transforms, struct bk_buf *out)
 {
     struct bk_buf names = BK_BUF_INIT;
 
@@ -173,8 +173,9 @@ void bk_pack_head_write(enum bk_pack_kind kind, const struct bk_strv *transforms
         bk_put_string(&names, transforms->items[i]);
     bk_buf_add(out, HEAD_MAGIC, 8);
     bk_put_u32(out, VERSION);
-    bk_put_u32(out, (uint32_t)(24 + names.len));
+    bk_put_u32(out, (uint32_t)(BK_PACK_HEAD_MIN + names.len));
     bk_put_u32(out, (uint32_t)kind);
+    bk_buf_add(out, nonce, BK_PACK_NONCE);
     bk_put_u32(out, (uint32_t)transforms->n);
     bk_buf_add(out, names.data, names.len);
     out->failed |= names.failed;
@@ -186,6 +187,7 @@ int bk_pack_head_parse(const void *data, size_t n, struct bk_pack_head *ret, str
     struct bk_reader r = bk_reader_of(data, n);
     const void *magic = bk_get_raw(&r, 8);
     uint32_t version = bk_get_u32(&r), size = bk_get_u32(&r), kind = bk_get_u32(&r);
+    const void *nonce = bk_get_raw(&r, BK_PACK_NONCE);
     uint32_t transforms = bk_get_u32(&r);
 
     memset(ret, 0, sizeof(*ret));
@@ -203,6 +205,8 @@ int bk_pack_head_parse(const void *data, size_t n, struct bk_pack_head *ret, str
         }
         r.bad |= !name;
     }
+    if (nonce)
+        memcpy(ret->nonce, nonce, BK_PACK_NONCE);
     ret->kind = (enum bk_pack_kind)kind;
     ret->size = size;
     if (!r.bad && (kind == BK_PACK_DATA || kind == BK_PACK_META) &&

@@ -14,7 +14,9 @@
 #define BK_SEGMENT_PLAIN (2u << 20)
 #define BK_PACK_LIMIT    (64u << 20) /* of what is read: nothing we write comes near */
 #define BK_PACK_FOOTER   32u
-#define BK_SEGMENT_RAW   1u /* stored without the compressing transforms: they gained nothing */
+#define BK_PACK_NONCE    16u
+#define BK_PACK_HEAD_MIN 40u /* a header without transforms */
+#define BK_SEGMENT_RAW   1u  /* stored without the compressing transforms: they gained nothing */
 #define BK_MAX_SEGMENTS  64u
 
 enum bk_pack_kind { BK_PACK_DATA = 1, BK_PACK_META = 2 };
@@ -48,11 +50,13 @@ uint64_t bk_pack_table_end(const struct bk_pack_table *t, uint64_t head);
 
 struct bk_pack_head {
     enum bk_pack_kind kind;
+    unsigned char nonce[BK_PACK_NONCE];
     size_t size; /* of the header: where the first segment begins */
     struct bk_strv transforms;
 };
-void bk_pack_head_write(enum bk_pack_kind kind, const struct bk_strv *transforms,
-                        struct bk_buf *out);
+/* nonce: random bytes, so that no two packs ever made have the same name. */
+void bk_pack_head_write(enum bk_pack_kind kind, const unsigned char nonce[BK_PACK_NONCE],
+                        const struct bk_strv *transforms, struct bk_buf *out);
 int bk_pack_head_parse(const void *data, size_t n, struct bk_pack_head *ret, struct bk_err *err);
 #define BK_PACK_HEAD_MAX 4096u
 

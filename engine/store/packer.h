@@ -11,9 +11,10 @@ struct bk_packer;
 
 struct bk_packer_opts {
     size_t lanes; /* threads */
-    /* A pack that is durable, with its chunks. On a thread of the packer's, one at a time. */
-    int (*stored)(void *arg, const bk_id *pack, uint64_t size, const struct bk_pack_table *table,
-                  struct bk_err *err);
+    /* A pack that is durable, the size of its header, and its chunks. On a thread of the packer's,
+     * one at a time. */
+    int (*stored)(void *arg, const bk_id *pack, uint64_t size, uint32_t head,
+                  const struct bk_pack_table *table, struct bk_err *err);
     void *arg;
 };
 

@@ -173,13 +173,16 @@ static int finish_pack(struct lane *l, struct bk_building *b, struct bk_err *err
     struct bk_strv names BK_CLEANUP(bk_strv_free) = {0};
     struct bk_pack_foot foot = {0};
     char name[BK_PACK_NAME_CAP];
+    unsigned char nonce[BK_PACK_NONCE];
     struct parts parts = {.n = 0};
+    uint32_t head_size;
     bk_id id;
     int rc = transform_names(l->packer->store, &names, err);
 
-    if (rc < 0)
+    if (rc < 0 || (rc = bk_random(nonce, sizeof(nonce), err)) < 0)
         return rc;
-    bk_pack_head_write(b->kind, &names, &head);
+    bk_pack_head_write(b->kind, nonce, &names, &head);
+    head_size = (uint32_t)head.len; /* its bytes go while the pack is put */
     add_part(&parts, &head);
     for (size_t i = 0; i < b->table.n_segments; i++)
         add_part(&parts, &b->stored[i]);
@@ -202,7 +205,7 @@ static int finish_pack(struct lane *l, struct bk_building *b, struct bk_err *err
     l->packer->stored_bytes += parts.size;
     pthread_mutex_unlock(&l->packer->lock);
     pthread_mutex_lock(&l->packer->storing);
-    rc = l->packer->opts.stored(l->packer->opts.arg, &id, parts.size, &b->table, err);
+    rc = l->packer->opts.stored(l->packer->opts.arg, &id, parts.size, head_size, &b->table, err);
     pthread_mutex_unlock(&l->packer->storing);
     return rc;
 }

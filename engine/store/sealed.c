@@ -10,6 +10,9 @@
 #define MAGIC   "BAKEINDX"
 #define VERSION 1u
 
+#define ATTEMPTS      5
+#define FIRST_WAIT_MS 500u
+
 struct taker {
     struct bk_buf *out;
     size_t limit; /* of out->len */
@@ -57,31 +60,48 @@ int bk_sealed_decode(struct bk_store *s, const struct bk_strv *names, bool raw, 
     return run_chain(s, t, kept, BAKE_REVERSE, data, n, limit, out, err);
 }
 
-int bk_sealed_put(struct bk_store *s, const char *folder, const struct bk_buf *plain, char *ret,
-                  size_t cap, struct bk_err *err)
+static int encode(struct bk_store *s, const char *folder, const struct bk_buf *plain,
+                  struct bk_buf *out, char *ret, size_t cap, struct bk_err *err)
 {
-    struct bk_buf out BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
     struct bk_buf names BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
     char hex[BK_SHA256_HEX];
     int rc;
 
     for (size_t i = 0; i < s->n_transforms; i++)
         bk_put_string(&names, s->transforms[i].plugin->desc.name);
-    bk_buf_add(&out, MAGIC, 8);
-    bk_put_u32(&out, VERSION);
-    bk_put_u32(&out, (uint32_t)(20 + names.len));
-    bk_put_u32(&out, (uint32_t)s->n_transforms);
-    bk_buf_add(&out, names.data, names.len);
-    if (names.failed || out.failed)
+    bk_buf_add(out, MAGIC, 8);
+    bk_put_u32(out, VERSION);
+    bk_put_u32(out, (uint32_t)(20 + names.len));
+    bk_put_u32(out, (uint32_t)s->n_transforms);
+    bk_buf_add(out, names.data, names.len);
+    if (names.failed || out->failed)
         return bk_nomem(err);
     rc = run_chain(s, s->transforms, s->n_transforms, BAKE_FORWARD, plain->data, plain->len,
-                   SIZE_MAX, &out, err);
+                   SIZE_MAX, out, err);
     if (rc < 0)
         return rc;
-    if (bk_sha256_hex_of(out.data, out.len, hex) < 0)
+    if (bk_sha256_hex_of(out->data, out->len, hex) < 0)
         return bk_nomem(err);
     (void)snprintf(ret, cap, "%s%s", folder, hex);
-    return bk_store_put(s, ret, out.data, out.len, BAKE_PUT_IF_ABSENT, err);
+    return BAKE_OK;
+}
+
+int bk_sealed_put(struct bk_store *s, const char *folder, const struct bk_buf *plain, char *ret,
+                  size_t cap, struct bk_err *err)
+{
+    struct bk_buf out BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    int rc = encode(s, folder, plain, &out, ret, cap, err);
+
+    return rc < 0 ? rc : bk_store_put(s, ret, out.data, out.len, BAKE_PUT_IF_ABSENT, err);
+}
+
+int bk_sealed_put_to(struct bk_store *s, struct bk_sink *sink, const char *folder,
+                     const struct bk_buf *plain, char *ret, size_t cap, struct bk_err *err)
+{
+    struct bk_buf out BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    int rc = encode(s, folder, plain, &out, ret, cap, err);
+
+    return rc < 0 ? rc : bk_sink_put(sink, ret, out.data, out.len, BAKE_PUT_IF_ABSENT, err);
 }
 
 static int parse_head(struct bk_reader *r, struct bk_strv *ret, struct bk_err *err)
@@ -130,26 +150,19 @@ int bk_sealed_get(struct bk_store *s, struct bk_sink *sink, const char *name, si
     return rc;
 }
 
-int bk_sealed_range(struct bk_sink *sink, const char *name, uint64_t offset, uint64_t n,
-                    struct bk_buf *out, struct bk_err *err)
+static int range_once(struct bk_sink *sink, struct bk_ctx *ctx, const char *name, uint64_t offset,
+                      uint64_t n, struct bk_buf *out)
 {
-    struct bk_ctx ctx;
     void *get;
-    int rc, idle = 0;
+    int rc = sink->ops->get_begin(sink->self, &ctx->base, name, offset, n, &get), idle = 0;
 
-    if (n == 0)
-        return BAKE_OK;
-    if (bk_buf_reserve(out, (size_t)n) < 0)
-        return bk_nomem(err);
-    bk_sink_ctx(sink, NULL, &ctx);
-    rc = sink->ops->get_begin(sink->self, &ctx.base, name, offset, n, &get);
     if (rc < 0)
-        return bk_ctx_fail(&ctx, rc, err);
+        return rc;
     while (n > 0) {
         struct bake_out part = {out->data + out->len, (size_t)n, 0};
 
         rc = sink->ops->get_read(get, &part);
-        rc = bk_sink_progress(&ctx, part.pos, rc, &idle);
+        rc = bk_sink_progress(ctx, part.pos, rc, &idle);
         if (rc < 0)
             break;
         out->len += part.pos;
@@ -158,10 +171,38 @@ int bk_sealed_range(struct bk_sink *sink, const char *name, uint64_t offset, uin
             break;
     }
     sink->ops->get_close(get);
-    out->data[out->len] = '\0';
-    if (rc < 0)
+    if (rc >= 0 && n > 0)
+        rc = bake_fail(&ctx->base, BAKE_E_CORRUPT, "'%s' is cut", name);
+    return rc < 0 ? rc : BAKE_OK;
+}
+
+int bk_sealed_range(struct bk_sink *sink, const char *name, uint64_t offset, uint64_t n,
+                    struct bk_buf *out, struct bk_err *err)
+{
+    size_t before = out->len;
+
+    if (n == 0)
+        return BAKE_OK;
+    if (bk_buf_reserve(out, (size_t)n) < 0)
+        return bk_nomem(err);
+    for (int attempt = 0;; attempt++) {
+        struct bk_ctx ctx;
+        int rc;
+
+        out->len = before;
+        bk_sink_ctx(sink, NULL, &ctx);
+        rc = range_once(sink, &ctx, name, offset, n, out);
+        out->data[out->len] = '\0';
+        if (rc >= 0)
+            return BAKE_OK;
+        if ((rc == BAKE_E_UNAVAILABLE || rc == BAKE_E_TIMEOUT) && attempt + 1 < ATTEMPTS &&
+            bk_cancel_sleep(sink->cancel, FIRST_WAIT_MS << attempt) == 0)
+            continue;
+        if ((rc == BAKE_E_UNAVAILABLE || rc == BAKE_E_TIMEOUT) && bk_cancelled(sink->cancel))
+            rc = BAKE_E_CANCELLED; /* the sink is not to blame */
+        out->len = before;
         return bk_ctx_fail(&ctx, rc, err);
-    return n == 0 ? BAKE_OK : bk_fail(err, BAKE_E_CORRUPT, "%s: '%s' is cut", sink->label, name);
+    }
 }
 
 int bk_sealed_pack_table(struct bk_store *s, struct bk_sink *sink, const bk_id *pack, uint64_t size,
@@ -175,7 +216,7 @@ int bk_sealed_pack_table(struct bk_store *s, struct bk_sink *sink, const bk_id *
     int rc;
 
     bk_pack_name(pack, name);
-    if (size < BK_PACK_FOOTER + 24)
+    if (size < BK_PACK_FOOTER + BK_PACK_HEAD_MIN)
         return bk_fail(err, BAKE_E_CORRUPT, "%s: '%s' is cut", sink->label, name);
     if ((rc = bk_sealed_range(sink, name, size - BK_PACK_FOOTER, BK_PACK_FOOTER, &bytes, err)) <
             0 ||

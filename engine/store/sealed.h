@@ -15,6 +15,9 @@ int bk_sealed_decode(struct bk_store *s, const struct bk_strv *names, bool raw, 
 /* Puts plain bytes as <folder><digest> into every usable sink; the name goes to ret. */
 int bk_sealed_put(struct bk_store *s, const char *folder, const struct bk_buf *plain, char *ret,
                   size_t cap, struct bk_err *err);
+/* The same into one sink, whatever becomes of the others. */
+int bk_sealed_put_to(struct bk_store *s, struct bk_sink *sink, const char *folder,
+                     const struct bk_buf *plain, char *ret, size_t cap, struct bk_err *err);
 /* Gets it, checks it against its name, decodes. */
 int bk_sealed_get(struct bk_store *s, struct bk_sink *sink, const char *name, size_t limit,
                   struct bk_buf *plain, struct bk_err *err);
@@ -22,7 +25,8 @@ int bk_sealed_get(struct bk_store *s, struct bk_sink *sink, const char *name, si
 /* A pack's own chunk table, by two or three small reads. */
 int bk_sealed_pack_table(struct bk_store *s, struct bk_sink *sink, const bk_id *pack, uint64_t size,
                          struct bk_pack_table *ret, uint32_t *ret_head, struct bk_err *err);
-/* Bytes [offset, offset + n) of an object, all of them or BAKE_E_CORRUPT. Appends to out. */
+/* Bytes [offset, offset + n) of an object, all of them or BAKE_E_CORRUPT. Appends to out. What is
+ * transient is tried again, as in bk_sink_get(). */
 int bk_sealed_range(struct bk_sink *sink, const char *name, uint64_t offset, uint64_t n,
                     struct bk_buf *out, struct bk_err *err);
 

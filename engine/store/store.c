@@ -1,143 +1,12 @@
 /* Opening a store in all its sinks, and small writes to all of them. */
 #include "store/store.h"
 
-#include "base/cleanup.h"
-#include "base/clock.h"
-#include "base/digest.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "store/layout.h"
+#include "store/repo.h"
+#include "store/store_info.h"
 
-#include <string.h>
-
-#define INFO_LIMIT (64u << 10)
-
-static int read_info(struct bk_store *s, struct bk_sink *sink, const struct bk_buf *text,
-                     struct bk_err *err)
-{
-    json_t *j BK_JSON = NULL;
-    const char *format, *id, *digest;
-    uint64_t version;
-    int rc;
-
-    rc = bk_json_unseal(text->data, text->len, BK_INFO_NAME, &j, err);
-    if (rc < 0 || (rc = bk_json_u64(j, BK_INFO_NAME, "format_version", &version, err)) < 0)
-        return bk_prefix(err, "%s", sink->label);
-    if (version > BK_FORMAT_VERSION) {
-        bk_fail(err, BAKE_E_UNSUPPORTED,
-                "%s: this store has format version %llu; this bakengine reads up to %d",
-                sink->label, (unsigned long long)version, BK_FORMAT_VERSION);
-        bk_hint(err, "use the bakengine that wrote it, or a newer one");
-        return err ? err->rc : BAKE_E_UNSUPPORTED;
-    }
-    if ((rc = bk_json_str(j, BK_INFO_NAME, "store_id", &id, err)) < 0 ||
-        (rc = bk_json_str(j, BK_INFO_NAME, "format", &format, err)) < 0 ||
-        (rc = bk_json_str(j, BK_INFO_NAME, "digest", &digest, err)) < 0)
-        return bk_prefix(err, "%s", sink->label);
-    if (strlen(id) != BK_STORE_ID_LEN || !bk_streq(digest, "sha256"))
-        return bk_fail(err, BAKE_E_CORRUPT, "%s: '%s' has a store id or digest that cannot be",
-                       sink->label, BK_INFO_NAME);
-    s->disagrees = !bk_streq(format, bk_format_name(s->pipeline->format));
-    if (s->disagrees)
-        return bk_fail(err, BAKE_E_CONFIG,
-                       "%s holds a store of format '%s', but the pipeline says '%s'\n"
-                       "HINT: set 'store: {format: %s}', or give the sink another place",
-                       sink->label, format, bk_format_name(s->pipeline->format), format);
-    s->disagrees = s->id[0] && !bk_streq(s->id, id);
-    if (s->disagrees)
-        return bk_fail(err, BAKE_E_CONFIG,
-                       "%s holds another store (%s) than the first sink (%s)\n"
-                       "HINT: a mirror starts out empty; give this sink an empty place",
-                       sink->label, id, s->id);
-    memcpy(s->id, id, BK_STORE_ID_LEN + 1);
-    return BAKE_OK;
-}
-
-static int stop_at_first(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
-{
-    (void)size;
-    (void)mtime_ns;
-    (void)name;
-    *(bool *)arg = true;
-    return 1;
-}
-
-/* A store without its bakengine.json must not be taken for an empty place. */
-static int check_empty(struct bk_sink *sink, struct bk_err *err)
-{
-    bool any = false;
-    int rc = bk_sink_list(sink, BK_BACKUPS, stop_at_first, &any, err);
-
-    if (rc < 0)
-        return rc;
-    if (any)
-        return bk_fail(err, BAKE_E_CORRUPT,
-                       "%s: '%s' is missing, but there are backups\n"
-                       "HINT: bring the file back from a mirror, or give the sink an empty place",
-                       sink->label, BK_INFO_NAME);
-    return BAKE_OK;
-}
-
-static int make_info(struct bk_store *s, struct bk_sink *sink, struct bk_err *err)
-{
-    struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
-    json_t *j BK_JSON = json_object();
-    char now[BK_TIME_CAP];
-    int rc;
-
-    if (!s->id[0]) {
-        unsigned char random[BK_STORE_ID_LEN / 2];
-
-        rc = bk_random(random, sizeof(random), err);
-        if (rc < 0)
-            return rc;
-        bk_hex(random, sizeof(random), s->id);
-    }
-    bk_json_set_u64(j, "format_version", BK_FORMAT_VERSION);
-    bk_json_set_str(j, "store_id", s->id);
-    bk_json_set_str(j, "format", bk_format_name(s->pipeline->format));
-    bk_json_set_str(j, "digest", "sha256");
-    bk_json_set_str(j, "created", bk_format_time(now, bk_now_ns()));
-    rc = bk_json_seal(j, &text, err);
-    return rc < 0 ? rc
-                  : bk_sink_put(sink, BK_INFO_NAME, text.data, text.len, BAKE_PUT_IF_ABSENT, err);
-}
-
-/* BK_E_NOSTORE: an empty place. */
-static int open_info(struct bk_store *s, struct bk_sink *sink, struct bk_err *err)
-{
-    struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
-    const char *place;
-    int rc = bk_sink_get(sink, BK_INFO_NAME, INFO_LIMIT, &text, err);
-
-    if (rc == BAKE_OK)
-        return read_info(s, sink, &text, err);
-    if (rc != BAKE_E_NOTFOUND || (rc = check_empty(sink, err)) < 0)
-        return rc;
-    place = json_string_value(json_object_get(sink->part->shown, "path"));
-    return bk_fail(err, BK_E_NOSTORE,
-                   "%s: there is no store%s%s%s\n"
-                   "HINT: 'bakengine run' makes one; if one should be there, is its disk mounted?",
-                   sink->label, place ? " in '" : "", place ? place : "", place ? "'" : "");
-}
-
-static int create(struct bk_store *s, struct bk_sink *sink, struct bk_err *err)
-{
-    struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
-    bool fresh = !s->id[0];
-    int rc = make_info(s, sink, err);
-
-    if (rc >= 0)
-        return rc;
-    if (fresh) /* an id that no sink took is nobody's */
-        s->id[0] = '\0';
-    if (rc != BAKE_E_EXISTS)
-        return rc;
-    /* Another host made it in this very moment: theirs it is. */
-    rc = bk_sink_get(sink, BK_INFO_NAME, INFO_LIMIT, &text, err);
-    return rc < 0 ? rc : read_info(s, sink, &text, err);
-}
+#include <stdlib.h>
 
 /* One step with a sink: its failure is kept with it. What is returned ends everything: a cancel,
  * or that store and pipeline disagree (s->disagrees). A sink that cannot be used need not. */
@@ -168,7 +37,7 @@ static int open_all(struct bk_store *s, const char *from, struct bk_err *err)
         rc = bk_sink_open(&p->sinks[i], s->cancel, sink, &why);
         s->n_sinks++;
         if (rc >= 0)
-            rc = open_info(s, sink, &why);
+            rc = bk_store_read_info(s, sink, &why);
         if ((rc = settle(s, s->n_sinks - 1, rc, &why, err)) < 0)
             return rc;
     }
@@ -186,7 +55,7 @@ static int create_missing(struct bk_store *s, struct bk_err *err)
         if (s->failed[i].rc != BK_E_NOSTORE)
             continue;
         bk_err_clear(&s->failed[i]);
-        rc = create(s, &s->sinks[i], &why);
+        rc = bk_store_make_info(s, &s->sinks[i], &why);
         if ((rc = settle(s, i, rc, &why, err)) < 0)
             return rc;
     }
@@ -234,6 +103,7 @@ int bk_store_open_nothing(const struct bk_pipeline *p, struct bk_registry *reg,
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->defaults_lock, NULL);
     s->pipeline = p;
+    s->format = p->format;
     s->registry = reg;
     s->cancel = cancel;
     s->sinks = calloc(p->n_sinks + 1, sizeof(*s->sinks));
@@ -248,6 +118,10 @@ int bk_store_open_nothing(const struct bk_pipeline *p, struct bk_registry *reg,
         s->transforms[i].cfg = p->transforms[i].cfg;
     }
     s->n_transforms = p->n_transforms;
+    if (bk_repo_new(s, err) < 0) {
+        bk_store_close(s);
+        return BAKE_E_NOMEM;
+    }
     *ret = s;
     return BAKE_OK;
 }
@@ -274,6 +148,7 @@ void bk_store_close(struct bk_store *s)
 {
     if (!s)
         return;
+    bk_repo_free(s);
     for (size_t i = 0; i < s->n_sinks; i++)
         bk_sink_close(&s->sinks[i]);
     bk_store_free_defaults(s);

@@ -23,6 +23,9 @@ struct bk_store {
     struct bk_registry *registry;
     struct bk_cancel *cancel;
     char id[BK_STORE_ID_LEN + 1];
+    enum bk_format_id format;        /* as the store says, or will */
+    uint64_t chunker_seed;           /* of a repository */
+    struct bk_repo *repo;            /* a repository's shared parts (repo.h) */
     bool disagrees;                  /* with the pipeline: found while opening */
     struct bk_transform *transforms; /* the pipeline's, in writing order */
     size_t n_transforms;

@@ -83,6 +83,7 @@ bool bk_refs_parse_chunk(const void *data, size_t n, struct bk_refs *ret)
 
 struct bk_streamw {
     const struct bk_chunker *chunker;
+    struct bk_sha256 *sha; /* kept: looking the algorithm up takes longer than a small chunk */
     struct bk_chunk_sink sink;
     enum bk_pack_kind kind;
     unsigned char *pending; /* bytes that are not yet cut */
@@ -100,8 +101,8 @@ int bk_streamw_new(const struct bk_chunker *chunker, struct bk_chunk_sink sink,
 {
     struct bk_streamw *w = calloc(1, sizeof(*w));
 
-    if (!w || !(w->pending = malloc(PENDING_MAX))) {
-        free(w);
+    if (!w || !(w->pending = malloc(PENDING_MAX)) || bk_sha256_new(&w->sha, err) < 0) {
+        bk_streamw_free(w);
         return bk_nomem(err);
     }
     w->chunker = chunker;
@@ -118,8 +119,15 @@ void bk_streamw_free(struct bk_streamw *w)
     for (size_t i = 0; i <= BK_REFS_LEVELS; i++)
         bk_refs_release(&w->levels[i]);
     bk_buf_free(&w->list);
+    bk_sha256_free(w->sha);
     free(w->pending);
     free(w);
+}
+
+static void id_of(struct bk_streamw *w, const void *data, size_t n, bk_id *ret)
+{
+    bk_sha256_add(w->sha, data, n);
+    bk_sha256_end(w->sha, ret->b);
 }
 
 static int add_ref(struct bk_streamw *w, uint32_t level, const bk_id *id, uint64_t length,
@@ -140,10 +148,9 @@ static int make_list(struct bk_streamw *w, uint32_t level, struct bk_err *err)
         return bk_nomem(err);
     bk_refs_clear(refs);
     w->listed[level] = true;
-    if ((rc = bk_id_of(w->list.data, w->list.len, &id, err)) < 0 ||
-        (rc = w->sink.put(w->sink.arg, BK_PACK_META, &id, w->list.data, w->list.len, err)) < 0)
-        return rc;
-    return add_ref(w, level + 1, &id, length, err);
+    id_of(w, w->list.data, w->list.len, &id);
+    rc = w->sink.put(w->sink.arg, BK_PACK_META, &id, w->list.data, w->list.len, err);
+    return rc < 0 ? rc : add_ref(w, level + 1, &id, length, err);
 }
 
 /* A list ends where an id says so (one in 1024, by content), or when it is full. */
@@ -163,10 +170,10 @@ static int add_ref(struct bk_streamw *w, uint32_t level, const bk_id *id, uint64
 static int put_chunk(struct bk_streamw *w, const unsigned char *data, size_t n, struct bk_err *err)
 {
     bk_id id;
-    int rc = bk_id_of(data, n, &id, err);
+    int rc;
 
-    if (rc >= 0)
-        rc = w->sink.put(w->sink.arg, w->kind, &id, data, n, err);
+    id_of(w, data, n, &id);
+    rc = w->sink.put(w->sink.arg, w->kind, &id, data, n, err);
     return rc < 0 ? rc : add_ref(w, 0, &id, n, err);
 }
 
@@ -206,6 +213,33 @@ int bk_streamw_write(struct bk_streamw *w, const void *data, size_t n, struct bk
             return rc;
     }
     return BAKE_OK;
+}
+
+static int put_pending(struct bk_streamw *w, struct bk_err *err)
+{
+    size_t n = w->n_pending;
+
+    w->n_pending = 0;
+    return n > 0 ? put_chunk(w, w->pending, n, err) : BAKE_OK;
+}
+
+/* A record has some 130 bytes: every 512th makes chunks of about 64 KiB. */
+#define RECORD_CUT 511u
+
+int bk_streamw_record(struct bk_streamw *w, const void *record, size_t n, uint64_t hash,
+                      struct bk_err *err)
+{
+    int rc = w->n_pending + n > BK_CHUNK_MAX ? put_pending(w, err) : BAKE_OK;
+
+    if (rc >= 0 && n > BK_CHUNK_MAX) {
+        rc = bk_streamw_write(w, record, n, err);
+        return rc < 0 ? rc : cut_all(w, true, err);
+    }
+    if (rc < 0)
+        return rc;
+    memcpy(w->pending + w->n_pending, record, n);
+    w->n_pending += n;
+    return w->n_pending >= BK_CHUNK_MIN && !(hash & RECORD_CUT) ? put_pending(w, err) : BAKE_OK;
 }
 
 /* The level at which the whole stream fits in place; lists below it are closed. */

@@ -45,6 +45,11 @@ struct bk_streamw;
 int bk_streamw_new(const struct bk_chunker *chunker, struct bk_chunk_sink sink,
                    enum bk_pack_kind kind, struct bk_streamw **ret, struct bk_err *err);
 int bk_streamw_write(struct bk_streamw *w, const void *data, size_t n, struct bk_err *err);
+/* For streams of records: appends one. Chunks end where a record ends whose hash says so (of what
+ * does not change when the record does), so that a change stays in one chunk; only a record longer
+ * than a chunk is cut as any bytes are. Not to be mixed with bk_streamw_write(). */
+int bk_streamw_record(struct bk_streamw *w, const void *record, size_t n, uint64_t hash,
+                      struct bk_err *err);
 /* Ends the stream, so that the next begins with a chunk of its own. */
 int bk_streamw_end(struct bk_streamw *w, struct bk_refs *ret, struct bk_err *err);
 void bk_streamw_free(struct bk_streamw *w);

@@ -5,7 +5,8 @@ load helpers
     pipeline p.yaml demo 'schedule: "0 2 * * *"'
     backup p.yaml one
     local args
-    for args in "list p.yaml" "show p.yaml" "ls p.yaml one" "ls p.yaml one files" "plugins" \
+    for args in "list p.yaml" "show p.yaml" "ls p.yaml one" "ls p.yaml one files" \
+        "diff p.yaml one one" "plugins" \
         "plugins zstd" "schema" "validate p.yaml" "validate --probe p.yaml" "doctor" "doctor p.yaml" \
         "schedule p.yaml --cron" "schedule p.yaml --cron --output tab" "init fresh"; do
         # shellcheck disable=SC2086 # words
@@ -55,7 +56,7 @@ load helpers
 @test "a document that could not be made is not there, and what failed is on standard error" {
     pipeline p.yaml demo
     local args
-    for args in "list p.yaml" "show p.yaml" "ls p.yaml one"; do
+    for args in "list p.yaml" "show p.yaml" "ls p.yaml one" "diff p.yaml one two"; do
         # shellcheck disable=SC2086 # words
         expect 10 $args --json
         same stdout "$output" ""

@@ -12,7 +12,7 @@
 struct staged_cfg {
     const char *const *trees, *const *blobs, *const *fail;
     uint64_t size;
-    const char *wait_for, *password;
+    const char *wait_for, *password, *fingerprint;
     int closed, leak;
 };
 
@@ -37,6 +37,10 @@ static const struct bake_option options[] = {
      .type = BAKE_T_PATH,
      AT(wait_for, const char *),
      .help = "Reading makes PATH.reached and goes on when PATH is there."},
+    {.key = "fingerprint",
+     .type = BAKE_T_STRING,
+     AT(fingerprint, const char *),
+     .help = "Of every component: equal to the last time's, nothing has changed."},
     {.key = "closed", .type = BAKE_T_BOOL, AT(closed, int), .help = "Cannot be opened."},
     {.key = "password", .type = BAKE_T_SECRET, AT(password, const char *), .help = "A secret."},
     {.key = "leak", .type = BAKE_T_BOOL, AT(leak, int), .help = "Says the password everywhere."},
@@ -108,6 +112,7 @@ static int staged_plan(void *self, struct bake_component *ret)
         s->tree = s->blob = 0;
         return BAKE_END;
     }
+    ret->fingerprint = s->cfg->fingerprint;
     return BAKE_OK;
 }
 

@@ -1,7 +1,7 @@
 # What is typed wrong: exit code 2, nothing on standard output, a way out on standard error.
 load helpers
 
-VERBS="run validate list show ls cat restore verify prune schedule plugins schema init doctor"
+VERBS="run validate list show ls cat diff restore verify prune schedule plugins schema init doctor"
 
 wrong() {
     expect 2 "$@"
@@ -164,6 +164,7 @@ wrong() {
     local args
     for args in "--help" "--version" "run --help" "list p.yaml" "list p.yaml --json" "schema" \
         "show p.yaml" "ls p.yaml one files" "plugins" "validate p.yaml" "cat p.yaml one files" \
+        "diff p.yaml one one" "diff p.yaml one one --json" \
         "doctor p.yaml" "verify p.yaml" "verify p.yaml --json"; do
         # shellcheck disable=SC2086 # words
         run --separate-stderr bash -c '"$BAKENGINE" "$@" >/dev/full' - $args

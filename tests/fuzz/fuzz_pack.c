@@ -24,7 +24,7 @@ static void head(const uint8_t *data, size_t size)
         return;
     if (h.size > size)
         abort();
-    bk_pack_head_write(h.kind, &h.transforms, &b);
+    bk_pack_head_write(h.kind, h.nonce, &h.transforms, &b);
     must_equal(&b, data, h.size);
     bk_buf_free(&b);
     bk_strv_free(&h.transforms);

@@ -104,7 +104,7 @@ static inline int tree_write(struct kit *k, const char *name, const struct tree 
         for (size_t at = 0; rc >= 0 && at < it->n; at += 50000)
             rc = bk_compw_data(w, it->data + at, it->n - at < 50000 ? it->n - at : 50000, &k->err);
         if (rc >= 0)
-            rc = bk_compw_entry_end(w, &k->err);
+            rc = bk_compw_entry_end(w, true, &k->err);
     }
     ret->name = bk_strdup(name);
     ret->source = bk_strdup("system");

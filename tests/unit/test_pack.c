@@ -153,6 +153,7 @@ static void table_lies(void **state)
 
 static void head(void **state)
 {
+    unsigned char nonce[BK_PACK_NONCE];
     struct bk_strv transforms = {0};
     struct bk_pack_head h;
     struct bk_buf b = BK_BUF_INIT;
@@ -161,10 +162,13 @@ static void head(void **state)
     (void)state;
     assert_int_equal(bk_strv_add(&transforms, "zstd"), 0);
     assert_int_equal(bk_strv_add(&transforms, "age"), 0);
-    bk_pack_head_write(BK_PACK_META, &transforms, &b);
+    rk_fill(nonce, sizeof(nonce), 5);
+    bk_pack_head_write(BK_PACK_META, nonce, &transforms, &b);
     assert_int_equal(bk_pack_head_parse(b.data, b.len, &h, &err), 0);
     assert_int_equal(h.size, b.len);
+    assert_int_equal(h.size, BK_PACK_HEAD_MIN + 6 + 5);
     assert_int_equal(h.kind, BK_PACK_META);
+    assert_memory_equal(h.nonce, nonce, sizeof(nonce));
     assert_int_equal(h.transforms.n, 2);
     assert_string_equal(h.transforms.items[1], "age");
     bk_strv_free(&h.transforms);
@@ -184,7 +188,9 @@ static void head(void **state)
             rc = bk_pack_head_parse(b.data, b.len, &h, &err);
             if (i >= 8 && i < 12)
                 assert_int_equal(rc, BAKE_E_UNSUPPORTED);
-            else if (i < 24) /* 1 and 2 are both kinds, but differ in two bits */
+            else if (i >= 20 && i < 36) /* any nonce is as good */
+                assert_int_equal(rc, BAKE_OK);
+            else if (i < 40) /* 1 and 2 are both kinds, but differ in two bits */
                 assert_int_equal(rc, BAKE_E_CORRUPT);
             bk_strv_free(&h.transforms);
             b.data[i] = (char)(b.data[i] ^ 1 << bit);

@@ -24,12 +24,13 @@ struct fix {
 };
 
 /* One at a time, so without a lock. */
-static int stored(void *arg, const bk_id *pack, uint64_t size, const struct bk_pack_table *table,
-                  struct bk_err *err)
+static int stored(void *arg, const bk_id *pack, uint64_t size, uint32_t head,
+                  const struct bk_pack_table *table, struct bk_err *err)
 {
     struct fix *f = arg;
 
     (void)err;
+    assert_in_range(head, BK_PACK_HEAD_MIN + 6, BK_PACK_HEAD_MIN + 10);
     if (f->stored_rc)
         return f->stored_rc; /* without a word */
     f->packs[f->n_packs++] = (struct pack){*pack, size};
@@ -154,6 +155,7 @@ static size_t check_pack(struct fix *f, const struct pack *pack, size_t *raw)
     if (bk_sealed_pack_table(f->k.store, sink, &id, pack->size, &t, &head, &f->k.err) < 0)
         fail_msg("%s", f->k.err.text);
     assert_int_equal(bk_strv_add(&names, f->k.transforms[0].plugin->desc.name), 0);
+    assert_int_equal(head, BK_PACK_HEAD_MIN + 2 + strlen(names.items[0]));
     at = head;
     for (size_t s = 0; s < t.n_segments; s++) {
         struct bk_buf stored_bytes = BK_BUF_INIT, plain = BK_BUF_INIT;

@@ -306,10 +306,82 @@ static void bad_chunks(void **state)
     bk_refs_release(&r);
 }
 
+/* Records of 20 to 300 bytes; every record's hash is its number's. */
+static void write_records(struct world *x, size_t n, size_t changed, struct bk_refs *ret)
+{
+    unsigned char record[300];
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t state = i;
+        uint64_t hash = rk_next(&state);
+
+        rk_fill(record, sizeof(record), i == changed ? 1000000 + i : i);
+        assert_int_equal(bk_streamw_record(x->w, record, 20 + hash % 280, hash, &x->err), 0);
+    }
+    assert_int_equal(bk_streamw_end(x->w, ret, &x->err), 0);
+}
+
+/* A record that changes changes its chunk and no other, whose ends are where records end. */
+static void records(void **state)
+{
+    struct world *x = *state;
+    struct bk_refs a = {0}, b = {0};
+    size_t n, differ = 0;
+    struct kept *first;
+
+    write_records(x, 20000, SIZE_MAX, &a);
+    n = x->n;
+    assert_in_range(n, 20, 120);
+    first = calloc(n, sizeof(*first));
+    assert_non_null(first);
+    for (size_t i = 0; i < n; i++) {
+        first[i] = x->chunks[i];
+        assert_true(first[i].n <= BK_CHUNK_MAX);
+        assert_true(i + 2 > n || x->n_lists > 0 || first[i].n >= BK_CHUNK_MIN);
+    }
+    forget(x);
+    write_records(x, 20000, 7777, &b);
+    assert_int_equal(x->n, n);
+    assert_true(a.length == b.length);
+    for (size_t i = 0; i < n; i++)
+        differ += first[i].kind == BK_PACK_DATA && !bk_id_eq(&first[i].id, &x->chunks[i].id);
+    assert_int_equal(differ, 1);
+    free(first);
+    bk_refs_release(&a);
+    bk_refs_release(&b);
+}
+
+/* One that fits no chunk is cut like any bytes, and the next begins a chunk of its own. */
+static void long_record(void **state)
+{
+    struct world *x = *state;
+    unsigned char *big = rk_bytes(3 * BK_CHUNK_MAX, 5), small[100];
+    struct bk_refs r = {0};
+    size_t cut;
+
+    rk_fill(small, sizeof(small), 6);
+    assert_int_equal(bk_streamw_record(x->w, small, sizeof(small), 1, &x->err), 0);
+    assert_int_equal(bk_streamw_record(x->w, big, 3 * BK_CHUNK_MAX, 1, &x->err), 0);
+    cut = x->n;
+    assert_true(cut > 3);
+    assert_int_equal(x->chunks[0].n, sizeof(small));
+    assert_int_equal(bk_streamw_record(x->w, small, sizeof(small), 1, &x->err), 0);
+    assert_int_equal(bk_streamw_end(x->w, &r, &x->err), 0);
+    assert_true(r.length == 3 * BK_CHUNK_MAX + 2 * sizeof(small));
+    assert_true(bk_id_eq(&x->chunks[cut].id, &x->chunks[0].id));
+    bk_refs_release(&r);
+    free(big);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {T(sizes), T(border), T(deep), T(sink_fails),
+    const struct CMUnitTest tests[] = {T(sizes),
+                                       T(border),
+                                       T(deep),
+                                       T(sink_fails),
+                                       T(records),
+                                       T(long_record),
                                        cmocka_unit_test(bad_chunks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

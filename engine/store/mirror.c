@@ -1,0 +1,80 @@
+/* Filling mirrors. */
+#include "store/mirror.h"
+
+#include "base/cleanup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct seen { /* which of the wanted packs a sink has */
+    const bk_id *packs;
+    size_t n;
+    bool *has;
+};
+
+static int by_bytes(const void *a, const void *b) { return memcmp(a, b, sizeof(bk_id)); }
+
+static int on_pack(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
+{
+    struct seen *s = arg;
+    const bk_id *at;
+    bk_id id;
+
+    (void)mtime_ns;
+    if (size > 0 && bk_pack_name_parse(name, &id) &&
+        (at = bsearch(&id, s->packs, s->n, sizeof(id), by_bytes)))
+        s->has[at - s->packs] = true;
+    return 0;
+}
+
+/* What is copied is checked: damage must not spread. */
+static int copy_pack(struct bk_sink *from, struct bk_sink *to, const bk_id *pack,
+                     struct bk_err *err)
+{
+    struct bk_buf data BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    char name[BK_PACK_NAME_CAP];
+    bk_id id;
+    int rc;
+
+    bk_pack_name(pack, name);
+    rc = bk_sink_get(from, name, BK_PACK_LIMIT, &data, err);
+    if (rc >= 0)
+        rc = bk_id_of(data.data, data.len, &id, err);
+    if (rc >= 0 && !bk_id_eq(&id, pack))
+        rc = bk_fail(err, BAKE_E_CORRUPT, "%s: '%s' does not match its name", from->label, name);
+    return rc < 0 ? rc : bk_sink_put(to, name, data.data, data.len, BAKE_PUT_IF_ABSENT, err);
+}
+
+static int fill_one(struct bk_sink *base, struct bk_sink *to, struct seen *s, struct bk_err *err)
+{
+    int rc = bk_sink_list(to, "packs/", on_pack, s, err);
+
+    for (size_t i = 0; i < s->n && rc >= 0; i++)
+        if (!s->has[i])
+            rc = copy_pack(base, to, &s->packs[i], err);
+    return rc < 0 ? bk_prefix(err, "%s lags behind", to->label) : BAKE_OK;
+}
+
+int bk_mirrors_fill(struct bk_store *store, struct bk_sink *base, const bk_id *packs, size_t n,
+                    struct bk_err *err)
+{
+    for (size_t i = 0; i < store->n_sinks; i++) {
+        struct bk_sink *to = &store->sinks[i];
+        struct seen s = {packs, n, NULL};
+        struct bk_err why = {0};
+        int rc;
+
+        if (to == base || !bk_store_sink_ok(store, i))
+            continue;
+        s.has = calloc(n + 1, sizeof(*s.has));
+        rc = s.has ? fill_one(base, to, &s, &why) : bk_nomem(&why);
+        free(s.has);
+        if (rc == BAKE_E_CANCELLED || rc == BAKE_E_NOMEM) {
+            *err = why;
+            return rc;
+        }
+        if (rc < 0)
+            bk_store_sink_failed(store, i, &why);
+    }
+    return BAKE_OK;
+}
