@@ -54,7 +54,7 @@ class Folder:
         try:
             return os.open(name, flags, dir_fd=fd)
         except FileNotFoundError:
-            os.mkdir(name, 0o755, dir_fd=fd)
+            os.mkdir(name, 0o700, dir_fd=fd)
             return os.open(name, flags, dir_fd=fd)
 
     def below(self, path):
@@ -158,7 +158,7 @@ def try_each(what, entries):
 
 def restore(store, name, target):
     backup = repo.Backup(store, name)
-    os.makedirs(target, exist_ok=True)
+    os.makedirs(target, 0o700, exist_ok=True)
     if os.listdir(target):
         sys.exit(f"read_repository: '{target}' is not empty")
     top, made = Folder(os.open(target, os.O_RDONLY | os.O_DIRECTORY)), []

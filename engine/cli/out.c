@@ -77,10 +77,11 @@ static void say_warning(const json_t *e)
 static void say_error(const json_t *e)
 {
     const char *hint = bk_event_str(e, "hint"), *component = bk_event_str(e, "component");
-    bool named = !*component || strstr(bk_event_str(e, "text"), component);
+    const char *text = bk_event_str(e, "text"), *id = bk_event_str(e, "id");
+    bool named = !*component || strstr(text, component), known = !*id || strstr(text, id);
 
-    bk_log(BAKE_LOG_ERROR, "%s%s%s%s%s", named ? "" : component, named ? "" : ": ",
-           bk_event_str(e, "text"), *hint ? "\nHINT: " : "", hint);
+    bk_log(BAKE_LOG_ERROR, "%s%s%s%s%s%s%s", known ? "" : id, known ? "" : ": ",
+           named ? "" : component, named ? "" : ": ", text, *hint ? "\nHINT: " : "", hint);
 }
 
 /* "[=========           ]  45 %  " */

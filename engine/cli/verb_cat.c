@@ -57,7 +57,7 @@ static int cat_one(struct bk_cli *cli, struct bk_view *v, const struct bk_manife
 {
     struct bk_compr *r;
     int rc = bk_compr_open(v->session.store, bk_store_base(v->session.store), m, c,
-                           path ? 0 : BK_COMPR_RAW, cli->cancel, &r, err);
+                           path ? BK_COMPR_FEW : BK_COMPR_RAW, cli->cancel, &r, err);
 
     if (rc < 0)
         return rc;

@@ -25,7 +25,7 @@ static const char pipeline_text[] =
     "    exclude: [\"*.swp\", \"*~\"]   # as in .gitignore\n"
     "\n"
     "store:\n"
-    "  format: archive              # plain .tar.zst files: tar and zstd alone can restore them\n"
+    "  format: repository           # each piece of data once; or archive: plain .tar.zst files\n"
     "\n"
     "transforms:\n"
     "  - plugin: zstd\n"

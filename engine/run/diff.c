@@ -101,16 +101,26 @@ static int tell_both(struct work *w, struct side *a, struct side *b, struct bk_e
 
 /* ---- trees ----------------------------------------------------------------------------------- */
 
+/* A reader's failure; some say themselves of which component they are. */
+static int of_side(const struct side *s, struct bk_err *err)
+{
+    if (bk_starts(err->text, "component '"))
+        return bk_prefix(err, "backup '%s'", s->m->id);
+    return bk_prefix(err, "component '%s' of backup '%s'", s->c->name, s->m->id);
+}
+
 static int side_open(struct work *w, const struct bk_manifest *m, const struct bk_mcomp *c,
                      struct side *s, struct bk_err *err)
 {
+    int rc = BAKE_OK;
+
     s->m = m;
     s->c = c;
     s->end = !c;
-    if (!c)
-        return BAKE_OK;
-    return bk_compr_open(w->d->store, w->d->sink, m, c, BK_COMPR_LIST, w->d->cancel, &s->reader,
-                         err);
+    if (c)
+        rc = bk_compr_open(w->d->store, w->d->sink, m, c, BK_COMPR_LIST, w->d->cancel, &s->reader,
+                           err);
+    return rc < 0 ? of_side(s, err) : rc;
 }
 
 static void side_close(struct side *s)
@@ -149,9 +159,7 @@ static int side_next(struct side *s, struct bk_err *err)
         s->end = true;
         rc = bk_compr_finish(s->reader, err);
     }
-    if (rc < 0)
-        bk_prefix(err, "component '%s' of backup '%s'", s->c->name, s->m->id);
-    return rc;
+    return rc < 0 ? of_side(s, err) : rc;
 }
 
 static int merge(struct work *w, struct side *a, struct side *b, struct bk_err *err)

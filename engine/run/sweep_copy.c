@@ -2,8 +2,8 @@
 #include "run/sweep_copy.h"
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/log.h"
+#include "run/sweep_whole.h"
 #include "store/index_table.h"
 #include "store/packer.h"
 #include "store/sealed.h"
@@ -130,78 +130,6 @@ bool bk_copy_enough(const struct bk_copy *c)
 
 /* ---- one pack -------------------------------------------------------------------------------- */
 
-struct whole { /* a pack as it was read */
-    struct bk_buf stored;
-    struct bk_pack_head head;
-    struct bk_pack_table table;
-    struct bk_buf segment; /* the one that is decoded */
-};
-
-static void whole_release(struct whole *p)
-{
-    bk_buf_free(&p->stored);
-    bk_buf_free(&p->segment);
-    bk_strv_free(&p->head.transforms);
-    bk_pack_table_release(&p->table);
-}
-
-static int parse_table(struct bk_copy *c, struct whole *p, struct bk_err *err)
-{
-    const unsigned char *data = (const unsigned char *)p->stored.data;
-    struct bk_buf plain BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
-    struct bk_pack_foot foot;
-    int rc;
-
-    if (p->stored.len < BK_PACK_HEAD_MIN + BK_PACK_FOOTER)
-        return bk_fail(err, BAKE_E_CORRUPT, "it is cut");
-    rc = bk_pack_foot_parse(data + p->stored.len - BK_PACK_FOOTER, p->stored.len, &foot, err);
-    if (rc >= 0)
-        rc = bk_pack_head_parse(data,
-                                foot.table_offset < BK_PACK_HEAD_MAX ? (size_t)foot.table_offset
-                                                                     : BK_PACK_HEAD_MAX,
-                                &p->head, err);
-    if (rc >= 0)
-        rc = bk_sealed_decode(c->store, &p->head.transforms, false, data + foot.table_offset,
-                              foot.table_stored, foot.table_plain, &plain, err);
-    if (rc >= 0)
-        rc = bk_pack_table_parse(plain.data, plain.len, &p->table, err);
-    if (rc >= 0 && bk_pack_table_end(&p->table, p->head.size) != foot.table_offset)
-        rc = bk_fail(err, BAKE_E_CORRUPT, "the chunk table does not fit the pack");
-    return rc;
-}
-
-/* All of it, checked against its name: what is copied is what was written. */
-static int read_whole(struct bk_copy *c, const bk_id *pack, struct whole *p, struct bk_err *err)
-{
-    char name[BK_PACK_NAME_CAP];
-    bk_id id;
-    int rc;
-
-    bk_pack_name(pack, name);
-    rc = bk_sink_get(c->sink, name, BK_PACK_LIMIT, &p->stored, err);
-    if (rc >= 0)
-        rc = bk_id_of(p->stored.data ? p->stored.data : "", p->stored.len, &id, err);
-    if (rc >= 0 && !bk_id_eq(&id, pack))
-        rc = bk_fail(err, BAKE_E_CORRUPT, "it does not match its name");
-    if (rc >= 0)
-        rc = parse_table(c, p, err);
-    return rc < 0 ? bk_prefix(err, "%s: '%s'", c->sink->label, name) : BAKE_OK;
-}
-
-static int decode(struct bk_copy *c, struct whole *p, size_t segment, uint64_t offset,
-                  struct bk_err *err)
-{
-    const struct bk_segment *s = &p->table.segments[segment];
-    int rc;
-
-    bk_buf_clear(&p->segment);
-    rc = bk_sealed_decode(c->store, &p->head.transforms, s->flags & BK_SEGMENT_RAW,
-                          p->stored.data + offset, s->stored, s->plain, &p->segment, err);
-    if (rc >= 0 && p->segment.len != s->plain)
-        rc = bk_fail(err, BAKE_E_CORRUPT, "a segment has another length than it says");
-    return rc;
-}
-
 static int add_live(struct bk_copy *c, const bk_id *id, uint32_t elsewhere, struct bk_err *err)
 {
     if (c->n_live == c->cap_live) {
@@ -246,8 +174,8 @@ static int judge(struct bk_copy *c, size_t number, const bk_id *id, struct bk_er
     return rc < 0 && rc != BAKE_E_NOTFOUND ? rc : add_live(c, id, COMING, err);
 }
 
-static int copy_chunk(struct bk_copy *c, const struct whole *p, const bk_id *id, const char *data,
-                      uint32_t length, struct bk_err *err)
+static int copy_chunk(struct bk_copy *c, const struct bk_whole *p, const bk_id *id,
+                      const char *data, uint32_t length, struct bk_err *err)
 {
     struct bk_located e = {*id, {COMING, 0, 0, length}};
     bk_id is;
@@ -267,7 +195,7 @@ static int copy_chunk(struct bk_copy *c, const struct whole *p, const bk_id *id,
 }
 
 /* *ret_damage: what failed is this pack's alone. */
-static int copy_segment(struct bk_copy *c, size_t number, struct whole *p, size_t segment,
+static int copy_segment(struct bk_copy *c, size_t number, struct bk_whole *p, size_t segment,
                         size_t chunk, uint64_t at, bool *ret_damage, struct bk_err *err)
 {
     const struct bk_segment *s = &p->table.segments[segment];
@@ -281,7 +209,8 @@ static int copy_segment(struct bk_copy *c, size_t number, struct whole *p, size_
 
         if (rc < 0)
             return rc;
-        if (rc == BAKE_OK && !decoded && (rc = decode(c, p, segment, at, err)) < 0) {
+        if (rc == BAKE_OK && !decoded &&
+            (rc = bk_whole_decode(c->store, p, segment, at, err)) < 0) {
             *ret_damage = rc == BAKE_E_CORRUPT;
             return rc;
         }
@@ -297,7 +226,7 @@ static int copy_segment(struct bk_copy *c, size_t number, struct whole *p, size_
     return BAKE_OK;
 }
 
-static int copy_live(struct bk_copy *c, size_t number, struct whole *p, bool *ret_damage,
+static int copy_live(struct bk_copy *c, size_t number, struct bk_whole *p, bool *ret_damage,
                      struct bk_err *err)
 {
     uint64_t at = p->head.size;
@@ -312,42 +241,22 @@ static int copy_live(struct bk_copy *c, size_t number, struct whole *p, bool *re
     return rc;
 }
 
-/* So that the next run stores its chunks anew. */
-static void note_bad(struct bk_copy *c, const bk_id *pack, const struct bk_err *reason)
-{
-    struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
-    json_t *j BK_JSON = json_object();
-    char hex[2 * sizeof(*pack) + 1], name[sizeof(BK_BAD) + sizeof(hex)];
-    struct bk_err why = {0};
-    int rc;
-
-    bk_hex(pack->b, sizeof(pack->b), hex);
-    (void)snprintf(name, sizeof(name), BK_BAD "%s", hex);
-    bk_json_set_time(j, "time", bk_now_ns());
-    bk_json_set_str(j, "reason", reason->text);
-    rc = bk_json_seal(j, &text, &why);
-    if (rc >= 0)
-        rc = bk_sink_put(c->sink, name, text.data, text.len, 0, &why);
-    if (rc < 0)
-        bk_log(BAKE_LOG_WARN, "%s: cannot put '%s': %s", c->sink->label, name, why.text);
-}
-
 static bool is_damage(int rc) { return rc == BAKE_E_CORRUPT || rc == BAKE_E_NOTFOUND; }
 
 int bk_copy_pack(struct bk_copy *c, size_t number, struct bk_err *err)
 {
     const bk_id *pack = &c->packs[number].id;
-    struct whole p = {.stored = BK_BUF_INIT};
+    struct bk_whole p = {.stored = BK_BUF_INIT};
     struct bk_err why = {0};
     size_t first = c->n_live;
     bool damage = false;
-    int rc = read_whole(c, pack, &p, &why);
+    int rc = bk_whole_read(c->store, c->sink, pack, &p, &why);
 
     if (rc < 0)
         damage = is_damage(rc);
     else
         rc = copy_live(c, number, &p, &damage, &why);
-    whole_release(&p);
+    bk_whole_release(&p);
     if (rc >= 0) {
         c->sources[c->n_sources++] = (struct source){number, first, c->n_live - first};
         return BAKE_OK;
@@ -360,7 +269,7 @@ int bk_copy_pack(struct bk_copy *c, size_t number, struct bk_err *err)
     }
     bk_log(BAKE_LOG_WARN, "a pack is left as it is: %s", why.text);
     if (rc == BAKE_E_CORRUPT)
-        note_bad(c, pack, &why);
+        bk_sweep_note_bad(c->sink, pack, &why);
     return BAKE_OK;
 }
 

@@ -104,12 +104,14 @@ static int read_in_order(struct check *k, struct bk_compr *r, char *buffer, stru
     }
 }
 
-/* The current file's bytes, or the blob's. */
-static int read_data(struct check *k, struct bk_compr *r, char *buffer, struct bk_err *err)
+/* The current file's bytes, or the blob's. *ret_apart: by the hands, whose failure it is then. */
+static int read_data(struct check *k, struct bk_compr *r, char *buffer, bool *ret_apart,
+                     struct bk_err *err)
 {
     struct bk_content *content;
     int rc = bk_compr_detach(r, &content, err);
 
+    *ret_apart = rc != BAKE_END;
     if (rc == BAKE_END)
         return read_in_order(k, r, buffer, err);
     return rc < 0 ? rc : bk_hands_give(k->hands, content, err);
@@ -118,15 +120,16 @@ static int read_data(struct check *k, struct bk_compr *r, char *buffer, struct b
 static int read_tree(struct check *k, struct bk_compr *r, char *buffer, struct bk_err *err)
 {
     for (;;) {
-        struct bake_entry e;
+        struct bake_entry e = {0};
+        bool apart = false;
         int rc = bk_compr_next(r, &e, err);
 
         if (rc == BAKE_END)
             return BAKE_OK;
         if (rc >= 0 && e.type == BAKE_FILE)
-            rc = read_data(k, r, buffer, err);
-        if (rc < 0 && !bk_compr_bad_entry(r)) {
-            if (!ends_all(rc) && e.path && e.type == BAKE_FILE)
+            rc = read_data(k, r, buffer, &apart, err);
+        if (rc < 0 && (apart || !bk_compr_bad_entry(r))) {
+            if (!apart && !ends_all(rc) && e.path && e.type == BAKE_FILE)
                 lost_file(k, e.path);
             return rc;
         }
@@ -143,11 +146,13 @@ static int read_tree(struct check *k, struct bk_compr *r, char *buffer, struct b
 static int read_open(struct check *k, struct bk_compr *r, char *buffer, struct bk_err *err)
 {
     struct bk_err why = {0};
+    bool apart;
     int rc = bk_hands_new(bk_hands_share(1), &checker, k, &k->hands, err), hands_rc = BAKE_OK;
 
     if (rc < 0)
         return rc;
-    rc = k->comp->kind == BAKE_TREE ? read_tree(k, r, buffer, err) : read_data(k, r, buffer, err);
+    rc = k->comp->kind == BAKE_TREE ? read_tree(k, r, buffer, err)
+                                    : read_data(k, r, buffer, &apart, err);
     if (!ends_all(rc))
         hands_rc = bk_hands_wait(k->hands, &why);
     bk_hands_free(k->hands);

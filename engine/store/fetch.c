@@ -206,9 +206,12 @@ static int no_place(const struct bk_search *s, int rc, struct bk_err *err)
 
     if (s->n == 0)
         return rc;
-    *err = s->first;
-    bk_hex(s->id->b, sizeof(s->id->b), hex);
-    return bk_prefix(err, "chunk '%s'", hex);
+    if (err) {
+        *err = s->first;
+        bk_hex(s->id->b, sizeof(s->id->b), hex);
+        (void)bk_prefix(err, "chunk '%s'", hex);
+    }
+    return s->first.rc;
 }
 
 static bool was_tried(const struct bk_search *s, const struct bk_place *at)

@@ -36,8 +36,10 @@ int bk_fetch_chunk(struct bk_fetch *f, const bk_id *id, uint64_t length, struct 
  * f, with all the chunks in it, whoever asks. */
 int bk_fetch_check(struct bk_fetch *f, const bk_id *id, uint64_t length, struct bk_err *err);
 /* It will be asked for soon: its segment is fetched and decoded ahead, in one range with others of
- * its pack that are wanted. What is not known, or was proven by bk_fetch_check(), is ignored. */
+ * its pack that are wanted. What is not known, or was proven by bk_fetch_check(), is ignored.
+ * Nothing is begun before bk_fetch_go(), or before somebody asks for a chunk of that pack. */
 void bk_fetch_want(struct bk_fetch *f, const bk_id *id);
+void bk_fetch_go(struct bk_fetch *f);
 /* True for failures that are about one chunk or pack, not about all of the store. */
 bool bk_fetch_is_damage(int rc);
 /* Packs that turned out damaged or missing: each once. The array is the caller's. */

@@ -17,12 +17,21 @@ static struct bk_seg *to_decode(const struct bk_fetch *f)
 /* The next wish that was not yet granted. */
 static bool to_fetch(struct bk_fetch *f, struct bk_wish *ret)
 {
-    for (; f->n_wishes > 0; f->n_wishes--, f->wish_at = (f->wish_at + 1) % BK_WISHES) {
+    for (; f->n_go > 0; f->n_go--, f->n_wishes--, f->wish_at = (f->wish_at + 1) % BK_WISHES) {
         *ret = f->wishes[f->wish_at];
         if (ret->pack->wanted & bk_seg_bit(ret->segment))
             return true;
     }
     return false;
+}
+
+/* All that is wanted is of this pack, and more of it may be soon: one range is better than two. */
+static bool can_wait(const struct bk_fetch *f, const struct bk_wish *wish)
+{
+    const struct bk_wish *last = &f->wishes[(f->wish_at + f->n_wishes - 1) % BK_WISHES];
+
+    return f->ahead >= bk_fetch_ahead_max(f) / 4 && last->pack == wish->pack &&
+           last->segment + 1 < wish->pack->info.n_segments;
 }
 
 /* Under the lock. True: something was done. */
@@ -34,7 +43,8 @@ static bool do_something(struct bk_fetch *f)
     if (s && f->ahead + s->pack->info.segments[s->index].plain <= bk_fetch_ahead_max(f) &&
         bk_seg_decode(f, s, false, NULL) != BAKE_END)
         return true;
-    if (f->ahead >= bk_fetch_ahead_max(f) / 2 || f->down || !to_fetch(f, &wish))
+    if (f->ahead >= bk_fetch_ahead_max(f) / 2 || f->down || !to_fetch(f, &wish) ||
+        can_wait(f, &wish))
         return false;
     if (bk_seg_fetch(f, wish.pack, wish.segment, false, NULL) == BAKE_END)
         return false;
@@ -61,13 +71,21 @@ void bk_fetch_wish(struct bk_fetch *f, struct bk_fpack *p, uint32_t segment)
     if ((p->wanted | p->bad | p->proven) & bit || bk_seg_find(p, segment) || f->ending)
         return;
     p->wanted |= bit;
-    if (f->n_wishes < BK_WISHES) { /* one more is only fetched when it is asked for */
+    if (f->n_wishes < BK_WISHES) /* one more is only fetched when it is asked for */
         f->wishes[(f->wish_at + f->n_wishes++) % BK_WISHES] = (struct bk_wish){p, segment};
-        pthread_cond_signal(&f->work);
-    }
     while (f->n_workers < BK_WORKERS &&
            pthread_create(&f->workers[f->n_workers], NULL, worker, f) == 0)
         f->n_workers++;
+}
+
+void bk_fetch_go(struct bk_fetch *f)
+{
+    pthread_mutex_lock(&f->lock);
+    if (f->n_go != f->n_wishes) {
+        f->n_go = f->n_wishes;
+        pthread_cond_broadcast(&f->work);
+    }
+    pthread_mutex_unlock(&f->lock);
 }
 
 void bk_fetch_end_workers(struct bk_fetch *f)

@@ -106,6 +106,14 @@ static bool agrees(const struct bk_index_pack *info, const struct bk_ftable *t, 
     return true;
 }
 
+/* Index and pack contradict each other: is the pack as it was written? */
+static bool index_lies(struct bk_fetch *f, const struct bk_fpack *p)
+{
+    bool ok = false;
+
+    return bk_fetch_name_ok(f, p, &ok, NULL) >= 0 && ok;
+}
+
 /* *ret_lie: the pack is good, but not what the index says. */
 static int read_table(struct bk_fetch *f, const struct bk_fpack *p, struct bk_ftable **ret,
                       bool *ret_lie, struct bk_err *err)
@@ -124,7 +132,7 @@ static int read_table(struct bk_fetch *f, const struct bk_fpack *p, struct bk_ft
     }
     rc = lay_out(t, err);
     if (rc >= 0 && !agrees(&p->info, t, head)) {
-        *ret_lie = true;
+        *ret_lie = index_lies(f, p);
         (void)bk_fail(err, BAKE_E_CORRUPT, "the index and the pack's own table disagree");
         rc = bk_fetch_prefix(f, p, err);
     }
@@ -215,12 +223,18 @@ static bool table_has(const struct bk_ftable *t, const struct bk_loc *l, const b
 
 void bk_fetch_judge(struct bk_fetch *f, const struct bk_place *at, const bk_id *id)
 {
+    struct bk_fpack *p = at->pack;
     struct bk_ftable *t;
+    bool named, lie;
 
     pthread_mutex_lock(&f->lock);
-    if (hold_table(f, at->pack, &t, NULL) >= 0) {
-        at->pack->listed |= table_has(t, &at->loc, id);
+    if (!p->listed && hold_table(f, p, &t, NULL) >= 0) {
+        named = table_has(t, &at->loc, id);
         release_table(f, t);
+        pthread_mutex_unlock(&f->lock);
+        lie = !named && index_lies(f, p);
+        pthread_mutex_lock(&f->lock);
+        p->listed |= !lie;
     }
     pthread_mutex_unlock(&f->lock);
 }
@@ -311,12 +325,14 @@ static int check_at(struct bk_fetch *f, const struct bk_place *at, const bk_id *
                     struct bk_err *err)
 {
     struct bk_ftable *t;
+    bool wrong = false;
     int rc;
 
     pthread_mutex_lock(&f->lock);
     rc = hold_table(f, at->pack, &t, err);
     if (rc >= 0) {
-        if (!table_has(t, &at->loc, id)) {
+        wrong = !table_has(t, &at->loc, id);
+        if (wrong) {
             (void)bk_fail(err, BAKE_E_CORRUPT, "the index names a wrong place");
             rc = bk_fetch_prefix(f, at->pack, err);
         } else {
@@ -326,6 +342,8 @@ static int check_at(struct bk_fetch *f, const struct bk_place *at, const bk_id *
     }
     *ret_mixed = at->pack->mixed & bk_seg_bit(at->loc.segment);
     pthread_mutex_unlock(&f->lock);
+    if (wrong)
+        bk_fetch_judge(f, at, id);
     return rc;
 }
 

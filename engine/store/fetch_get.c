@@ -262,6 +262,31 @@ int bk_fetch_range(struct bk_fetch *f, const struct bk_range *r, struct bk_err *
     return rc;
 }
 
+int bk_fetch_name_ok(struct bk_fetch *f, const struct bk_fpack *p, bool *ret_ok, struct bk_err *err)
+{
+    char *scratch BK_FREE = malloc(NEAR);
+    struct bk_sha256 *sha = NULL;
+    struct source s;
+    bk_id got;
+    int rc = scratch ? bk_sha256_new(&sha, err) : bk_nomem(err);
+
+    source_init(&s, f, p, 0, p->info.size);
+    while (rc >= 0 && s.at < s.end) {
+        size_t n = s.end - s.at < NEAR ? (size_t)(s.end - s.at) : NEAR;
+
+        rc = source_read(&s, scratch, n, err);
+        if (rc >= 0)
+            bk_sha256_add(sha, scratch, n);
+    }
+    source_close(&s);
+    if (rc >= 0) {
+        bk_sha256_end(sha, got.b);
+        *ret_ok = bk_id_eq(&got, &p->info.id);
+    }
+    bk_sha256_free(sha);
+    return rc;
+}
+
 /* ---- decoding -------------------------------------------------------------------------------- */
 
 static int take(void *arg, const void *data, size_t n, struct bk_err *err)
@@ -350,7 +375,7 @@ int bk_fetch_decode(struct bk_fetch *f, struct bk_seg *s, struct bk_err *err)
     const struct bk_segment *segment = &s->pack->info.segments[s->index];
     bool raw = segment->flags & BK_SEGMENT_RAW;
     struct bk_codec *c = s->pack->codec; /* set before the segment arrived */
-    struct bk_decoder *d;
+    struct bk_decoder *d = NULL;
     int rc = get_decoder(f, c, raw, &d, err);
 
     if (rc < 0)

@@ -114,7 +114,7 @@ struct bk_fetch {
     struct bk_err *down; /* what ended all reading; or NULL */
     /* fetch_ahead.c */
     struct bk_wish wishes[BK_WISHES];
-    size_t wish_at, n_wishes;
+    size_t wish_at, n_wishes, n_go; /* n_go: of them may be begun */
     pthread_t workers[BK_WORKERS];
     size_t n_workers;
     bool ending;
@@ -173,6 +173,9 @@ struct bk_range { /* segments that are fetched with one get */
 int bk_fetch_range(struct bk_fetch *f, const struct bk_range *r, struct bk_err *err);
 /* s->stored to s->plain. */
 int bk_fetch_decode(struct bk_fetch *f, struct bk_seg *s, struct bk_err *err);
+/* *ret_ok: the whole pack has the digest that its name says. */
+int bk_fetch_name_ok(struct bk_fetch *f, const struct bk_fpack *p, bool *ret_ok,
+                     struct bk_err *err);
 void bk_codecs_free(struct bk_fetch *f);
 
 /* ---- fetch_ahead.c --------------------------------------------------------------------------- */

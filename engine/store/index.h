@@ -72,8 +72,8 @@ uint64_t bk_index_count(struct bk_index *x); /* chunks; one in two packs may cou
 /* ---- for prune ------------------------------------------------------------------------------- */
 
 /* A chunk is live. *ret_first (may be NULL): it was not marked before. BAKE_E_NOTFOUND: not known.
- * What was marked is lost once the runs turn out to be damaged, and by bk_index_replace(): all
- * three fail with BAKE_E_CORRUPT then. */
+ * What was marked is lost once the runs turn out to be damaged: all three fail with BAKE_E_CORRUPT
+ * then. */
 int bk_index_mark(struct bk_index *x, const bk_id *id, bool *ret_first, struct bk_err *err);
 /* BAKE_OK: it was marked. BAKE_END: it was not. */
 int bk_index_marked(struct bk_index *x, const bk_id *id, struct bk_err *err);

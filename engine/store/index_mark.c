@@ -41,7 +41,7 @@ static int lost(struct bk_index *x, struct bk_err *err)
         (void)bk_index_repair(x, NULL);
     }
     return bk_fail(err, BAKE_E_CORRUPT,
-                   "what was marked is lost: the index cache was damaged, or replaced\n"
+                   "what was marked is lost: the index cache was damaged\n"
                    "HINT: it is made anew; run this once more");
 }
 
@@ -77,6 +77,33 @@ static int mark(struct bk_index *x, const bk_id *id, bool *ret_first, struct bk_
     if (ret_first)
         *ret_first = !p.marked;
     return BAKE_OK;
+}
+
+/* A chunk whose packs are all gone needs no mark. */
+static int carry_run(struct bk_index *x, const struct bk_index_run *from)
+{
+    uint64_t n = bk_run_count(from->run);
+    int rc = BAKE_OK;
+
+    for (uint64_t at = 0; at < n && from->marks && rc >= 0; at++) {
+        struct bk_located e;
+
+        if (!(from->marks[at >> 3] & 1u << (at & 7)))
+            continue;
+        rc = bk_run_get(from->run, at, &e, NULL);
+        if (rc >= 0)
+            rc = mark(x, &e.id, NULL, NULL);
+        if (rc == BAKE_E_NOTFOUND)
+            rc = BAKE_OK;
+    }
+    return rc;
+}
+
+void bk_index_carry_marks(struct bk_index *x, const struct bk_index_run *from, size_t n)
+{
+    for (size_t i = 0; i < n && !x->marks_lost; i++)
+        if (carry_run(x, &from[i]) < 0)
+            x->marks_lost = true;
 }
 
 int bk_index_mark(struct bk_index *x, const bk_id *id, bool *ret_first, struct bk_err *err)

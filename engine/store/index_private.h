@@ -46,7 +46,7 @@ struct bk_index {
     bool changed;             /* since the cache was written */
     bool damaged;             /* a run was, and what it knew is not known again */
     bool remaking;            /* the runs, by a caller of ours */
-    bool marking, marks_lost; /* there are marks; they do not fit the runs any more */
+    bool marking, marks_lost; /* there are marks; they were lost with a damaged run */
     char *dir;                /* of this store and sink in the cache; NULL: nothing is kept */
     int dir_lock;             /* -1: another process has it, and we only read */
 };
@@ -74,6 +74,9 @@ int bk_index_spill(struct bk_index *x, bool force, struct bk_err *err);
 void bk_index_drop_runs(struct bk_index *x);
 void bk_index_free_run(struct bk_index_run *r);
 static inline bool bk_index_is_damage(int rc) { return rc == BAKE_E_CORRUPT || rc == BAKE_E_IO; }
+
+/* index_mark.c: marks in runs that were, for the same chunks in those that are. Under the lock. */
+void bk_index_carry_marks(struct bk_index *x, const struct bk_index_run *from, size_t n);
 
 /* index_cache.c */
 int bk_index_cache_open(struct bk_index *x, struct bk_err *err);

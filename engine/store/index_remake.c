@@ -105,9 +105,9 @@ int bk_index_remake(struct bk_index *x, struct bk_err *err)
         x->table = table;
         return rc;
     }
+    bk_index_carry_marks(x, old, n);
     drop(x, old, n);
     bk_table_release(&table);
-    x->marks_lost |= x->marking;
     return BAKE_OK;
 }
 

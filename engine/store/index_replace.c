@@ -165,7 +165,6 @@ static int take_over(struct replacing *r, struct bk_err *err)
     x->objects = r->new;
     memset(&r->new, 0, sizeof(r->new));
     x->changed = true;
-    x->marks_lost |= x->marking;
     return hid ? bk_index_remake(x, err) : BAKE_OK;
 }
 

@@ -388,5 +388,9 @@ int bk_moved_put(struct bk_store *store, struct bk_moved *m, struct bk_err *err)
     rc = make_json(m, j, err);
     if (rc >= 0)
         rc = bk_json_seal(j, &text, err);
-    return rc < 0 ? rc : bk_store_put(store, m->name, text.data, text.len, BAKE_PUT_IF_ABSENT, err);
+    for (size_t i = store->n_sinks; i-- > 0 && rc >= 0;)
+        if (bk_store_sink_ok(store, i))
+            rc = bk_sink_put(&store->sinks[i], m->name, text.data, text.len, BAKE_PUT_IF_ABSENT,
+                             err);
+    return rc;
 }

@@ -40,7 +40,8 @@ int bk_packs_needed(struct bk_sink *sink, const struct bk_moves *moves, const st
 /* Making one. */
 int bk_moved_add_backup(struct bk_moved *m, const struct bk_manifest *b);
 int bk_moved_add(struct bk_moved *m, const bk_id *from, const bk_id *to, size_t n_to);
-/* Puts it into every usable sink; sorts its moves. */
+/* Sorts its moves and puts it into every usable sink, the base last: killed between, packs are
+ * rewritten once more for the base, and then in all sinks. Fails if any sink does. */
 int bk_moved_put(struct bk_store *store, struct bk_moved *m, struct bk_err *err);
 void bk_moved_release(struct bk_moved *m);
 

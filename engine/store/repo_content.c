@@ -75,6 +75,7 @@ static int begin(struct bk_repo_content *c, struct bk_err *err)
         return bk_streamr_new(c->fetch, &c->refs, AHEAD, &c->stream, err);
     for (size_t i = 0; c->refs.n > 1 && i < c->refs.n; i++)
         bk_fetch_want(c->fetch, &c->refs.refs[i].id);
+    bk_fetch_go(c->fetch);
     return BAKE_OK;
 }
 
@@ -117,6 +118,7 @@ int bk_repo_content_pull(struct bk_repo_content *c, const void **ret, size_t *re
 int bk_repo_content_read(struct bk_content *base, struct bake_out *out, struct bk_err *err)
 {
     struct bk_repo_content *c = (struct bk_repo_content *)base;
+    const size_t before = out->pos;
 
     while (out->pos < out->size) {
         const void *data;
@@ -125,7 +127,7 @@ int bk_repo_content_read(struct bk_content *base, struct bake_out *out, struct b
         if (c->used == c->held.n) {
             int rc = bk_repo_content_pull(c, &data, &n, err);
 
-            if (rc == BAKE_END && out->pos > 0) /* said by the next call */
+            if (rc == BAKE_END && out->pos > before) /* said by the next call */
                 return BAKE_OK;
             if (rc != BAKE_OK)
                 return rc;

@@ -64,13 +64,14 @@ static void announce(struct repo_reader *r)
     while (r->scout_bytes < r->bytes + AHEAD && r->scout_entries < r->entries + AHEAD_ENTRIES) {
         if (bk_records_next(r->scout, &r->scouted, NULL) != BAKE_OK) {
             stop_scout(r); /* what is wrong is said by the records themselves */
-            return;
+            break;
         }
         for (size_t i = 0; i < c->n; i++)
             bk_fetch_want(r->fetch, &c->refs[i].id);
         r->scout_bytes += c->length;
         r->scout_entries++;
     }
+    bk_fetch_go(r->fetch);
 }
 
 static void count_vain(struct repo_reader *r)

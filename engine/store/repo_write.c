@@ -317,11 +317,12 @@ static char *object_name(const struct bk_store *store, const char *component, ui
     return bk_object_safe(component);
 }
 
-/* Two streams' windows, lists on every level, a record, and the parent's records. */
+/* Two streams' blocks (one of them with those on their way), lists on every level, a record, and
+ * the parent's records. */
 static uint64_t memory(const struct bk_store *store, uint32_t kind)
 {
     (void)store;
-    return kind == BAKE_TREE ? 4u << 20 : 1u << 20;
+    return kind == BAKE_TREE ? 8u << 20 : 6u << 20;
 }
 
 const struct bk_format bk_format_repository = {.begin = bk_repo_begin,

@@ -26,6 +26,7 @@ struct bk_refs {     /* where a stream begins */
 int bk_refs_add(struct bk_refs *r, const bk_id *id, uint64_t length);
 void bk_refs_clear(struct bk_refs *r);
 void bk_refs_release(struct bk_refs *r);
+void bk_ref_write(const struct bk_ref *ref, struct bk_buf *out);
 void bk_refs_write(const struct bk_refs *r, struct bk_buf *out);
 /* False: damaged. */
 bool bk_refs_parse(struct bk_reader *in, struct bk_refs *ret);
@@ -40,7 +41,8 @@ struct bk_chunk_sink {
                struct bk_err *err);
 };
 
-/* Writing: bytes in, references out. One stream at a time; one thread. */
+/* Writing: bytes in, references out. One stream at a time; one thread. Of a long stream the chunks
+ * are digested and put on a thread of its own, while the caller reads and cuts on. */
 struct bk_streamw;
 int bk_streamw_new(const struct bk_chunker *chunker, struct bk_chunk_sink sink,
                    enum bk_pack_kind kind, struct bk_streamw **ret, struct bk_err *err);

@@ -148,10 +148,11 @@ static void announce(struct bk_streamr *r)
     while (r->scouting && r->announced < r->done + r->ahead) {
         r->scouting = cursor_next(&r->scout, &ref, NULL) == BAKE_OK;
         if (!r->scouting)
-            return;
+            break;
         bk_fetch_want(r->fetch, &ref.id);
         r->announced += ref.length;
     }
+    bk_fetch_go(r->fetch);
 }
 
 int bk_streamr_ref(struct bk_streamr *r, struct bk_ref *ret, struct bk_err *err)

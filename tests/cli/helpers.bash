@@ -13,7 +13,8 @@ setup() {
     WORK=$(mktemp -d "${TMPDIR:-/tmp}/bake-cli.XXXXXX")
     chmod 755 "$WORK" # others are to come in, for the tests that run as somebody else
     cd "$WORK" || return 1
-    export BAKENGINE_STATE_DIR=$WORK/state BAKENGINE_PLUGIN_PATH=$BAKE_TEST_PLUGINS
+    export BAKENGINE_STATE_DIR=$WORK/state BAKENGINE_CACHE_DIR=$WORK/cache
+    export BAKENGINE_PLUGIN_PATH=$BAKE_TEST_PLUGINS
     export TZ=UTC LC_ALL=C.UTF-8
     mkdir -p src/sub
     echo one >src/one

@@ -158,7 +158,7 @@ class Damaged(bake.Bench):
             for name in components[backup]:
                 if not any(e.get("component") == name for e in errors):
                     self.fail(f"{what}: component {name} of {backup} is not named\n{said}")
-            for name, path in set(self.look.backups[backup].files):
+            for name, path in set(self.look.backups[backup].files) - self.look.backups[backup].links:
                 if name in components[backup]:
                     continue
                 named = any(e.get("component") == name and

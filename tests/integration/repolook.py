@@ -64,6 +64,7 @@ class Backup:
     def __init__(self, store, name):
         b = repository.Backup(store, name)
         self.id, self.packs, self.streams, self.files, self.others = b.id, set(b.packs), {}, {}, {}
+        self.links = set()  # files under a second name
         for c in b.manifest["components"]:
             refs = [(bytes.fromhex(x["id"]), x["length"]) for x in c["stream"]["chunks"]]
             whole = repository.Entry(b"", c["stream"]["length"], c["stream"]["levels"], refs)
@@ -77,6 +78,7 @@ class Backup:
                     self.files[c["name"], e.path] = {i for i, _ in e.refs}
                 elif e.type == repository.HARDLINK:
                     self.files[c["name"], e.path] = self.files[c["name"], e.link]
+                    self.links.add((c["name"], e.path))
                 else:
                     self.others[c["name"], e.path] = e.type
 

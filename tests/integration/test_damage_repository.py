@@ -179,7 +179,7 @@ class Documents(Damaged):
             bake.edit_sealed(self.path("store/bakengine.json"), change)
             said = self.bake("run", self.file, code=None)
             self.assertIn(said.code, (1, 2, 4), f"{key}: {value}\n{said}")
-            self.assertIn("chunker", said.text)
+            self.assertIn("bakengine.json", said.text)
 
     def test_streams_that_lie(self):
         """Sealed rightly, by somebody who means harm."""
@@ -191,7 +191,7 @@ class Documents(Damaged):
             return edit
 
         other = "0123456789abcdef" * 4
-        for change in (stream(lambda s: s.update(levels=1)), stream(lambda s: s.update(levels=99)),
+        for n, change in enumerate((stream(lambda s: s.update(levels=1)), stream(lambda s: s.update(levels=99)),
                        stream(lambda s: s.update(levels=-1)), stream(lambda s: s.update(length=1)),
                        stream(lambda s: s.update(length=1 << 62)),
                        stream(lambda s: s.update(chunks=[])), stream(lambda s: s.update(chunks=None)),
@@ -203,11 +203,11 @@ class Documents(Damaged):
                        stream(lambda s: s["chunks"][0].update(length=1 << 63)),
                        lambda j: j.update(packs=None), lambda j: j["packs"].update(count=1),
                        lambda j: j["packs"].update(sha256=other),
-                       lambda j: j["packs"].update(size=1 << 60)):
+                       lambda j: j["packs"].update(size=1 << 60))):
             self.fresh()
             bake.edit_sealed(self.path("store/backups/two/manifest.json"), change)
             found = self.bake("verify", self.file, "two", "--level", "read", code=None)
-            self.assertIn(found.code, (1, 4), str(found))
+            self.assertIn(found.code, (1, 4), f"lie number {n}\n{found}")
             said = self.restore("two")
             self.assertIn(said.code, (0, 1, 3), str(said))
             there = self.came_back("two", "a manifest that lies", said)

@@ -97,7 +97,8 @@ class OfTheProgram(ReaderBench):
             ids.append(run.summary["id"])
             wanted.append(snapshot.take(src))
         listed = self.read("list", self.path("store")).stdout.decode().split("\n")
-        self.assertEqual([line.split(" ")[0] for line in listed[:-1]], ids)
+        self.assertEqual([line.split(" ")[:3] for line in listed[:-1]],
+                         [[ids[0], "full", "all:ok"], [ids[1], "incremental", "all:ok"]])
         for turn in range(2):
             self.check(pipeline, ids[turn], wanted[turn], f"out{turn}", "all" + src)
         # One file by itself, and the paths.
@@ -147,12 +148,12 @@ class OfTheProgram(ReaderBench):
         if not os.path.exists(f"{plugins}/source-staged.so"):
             self.skipTest("source-staged was not built")
         self.env["BAKENGINE_PLUGIN_PATH"] = plugins
-        pipeline = self.pipeline({}, store={"format": "repository"},
-                                 sources=[{"name": "s", "plugin": "staged", "blobs": ["db/dump.sql"],
-                                           "trees": ["web"], "size": "300 MiB"}])
+        pipeline = self.pipeline({"s": {"plugin": "staged", "blobs": ["db/dump.sql"],
+                                        "trees": ["web"], "size": "80 MiB"}},
+                                 store={"format": "repository"})
         for _ in range(2):
             self.run_json(pipeline)
-        want = hashlib.sha256((b"db/dump.sql\n" * (300 * (1 << 20) // 12 + 1))[:300 << 20])
+        want = hashlib.sha256((b"db/dump.sql\n" * (80 * (1 << 20) // 12 + 1))[:80 << 20])
         for backup in glob.glob(self.path("store/backups/*")):
             name = os.path.basename(backup)
             got = hashlib.sha256(self.read("cat", self.path("store"), name, "db/dump.sql").stdout)
@@ -160,7 +161,7 @@ class OfTheProgram(ReaderBench):
         self.read("restore", self.path("store"), "latest", self.path("out"))
         with open(self.path("out/db/dump.sql"), "rb") as f:
             self.assertEqual(hashlib.file_digest(f, "sha256").hexdigest(), want.hexdigest())
-        self.assertEqual(os.stat(self.path("out/web/data")).st_size, 300 << 20)
+        self.assertEqual(os.stat(self.path("out/web/data")).st_size, 80 << 20)
 
     def test_after_prune(self):
         """What prune has moved and removed is found where it is now."""
@@ -270,6 +271,24 @@ class ByHand(ReaderBench):
         self.assertEqual((null.uid, null.gid, null.mode, null.rdev), (12, 34, 0o620, os.makedev(1, 3)))
         self.assertEqual((setid.uid, setid.gid, setid.mode), (56, 78, 0o6755))
         self.assertEqual((got[b"disk"].kind, got[b"disk"].rdev), ("block", os.makedev(259, 1000000)))
+
+    @bake.unittest.skipUnless(bake.ROOT, "only root can become somebody else")
+    def test_as_somebody_else(self):
+        """Owners are the restorer's then, so set-id bits are not given away."""
+        self.make([record(FILE, b"setid", mode=0o6755, owner=(56, 78), content=file(self.one(b"x"))),
+                   record(DIR, b"d", mode=0o3775, owner=(0, 0)),
+                   record(CHARDEV, b"null", device=(1, 3)),
+                   record(FILE, b"t", xattrs=[(b"trusted.t", b"1")], content=file([]))])
+        os.mkdir(self.out)
+        os.chown(self.out, bake.NOBODY, bake.NOBODY)
+        done = self.read("restore", self.store.path, "b", self.out, code=1, prefix=[
+            "setpriv", f"--reuid={bake.NOBODY}", f"--regid={bake.NOBODY}", "--clear-groups"])
+        self.assertIn("'null': Operation not permitted", done.said)
+        self.assertIn("'t': attribute b'trusted.t' is not restored", done.said)
+        got = snapshot.take(f"{self.out}/c")
+        self.assertEqual((got[b"setid"].uid, got[b"setid"].mode), (bake.NOBODY, 0o755))
+        self.assertEqual((got[b"d"].uid, got[b"d"].mode), (bake.NOBODY, 0o3775))
+        self.assertEqual(sorted(got), [b".", b"d", b"setid", b"t"])
 
     def test_paths_that_lead_out(self):
         """None is followed; what stands beside them is restored."""

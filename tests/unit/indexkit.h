@@ -24,7 +24,7 @@ struct fix {
     struct bk_err err;
 };
 
-static inline int setup(void **state)
+static inline int setup_with(void **state, size_t n_transforms)
 {
     struct fix *f = calloc(1, sizeof(*f));
 
@@ -32,11 +32,13 @@ static inline int setup(void **state)
     (void)snprintf(f->dir, sizeof(f->dir), "/tmp/bakengine-index-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     assert_int_equal(setenv("BAKENGINE_CACHE_DIR", f->dir, 1), 0);
-    kit_init(&f->k, 1, 1);
+    kit_init(&f->k, 1, n_transforms);
     kit_must_open(&f->k);
     *state = f;
     return 0;
 }
+
+static inline int setup(void **state) { return setup_with(state, 1); }
 
 /* Calls each() with the path of every file of the store's folder. */
 static inline size_t each_file(struct fix *f, void (*each)(const char *path))

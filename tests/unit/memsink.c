@@ -302,7 +302,8 @@ static void put_abort(void *put)
 
 static int copy_object(struct get *g, const struct ms_object *o, uint64_t offset, uint64_t length)
 {
-    assert(offset <= o->n);
+    if (offset > o->n) /* a test has cut it */
+        offset = o->n;
     g->n = length && length < o->n - offset ? (size_t)length : o->n - (size_t)offset;
     g->data = malloc(g->n ? g->n : 1);
     if (!g->data)

@@ -98,9 +98,8 @@ static inline void put_chunks(struct fix *x, uint64_t from, uint64_t to)
         bk_id id = chunk_of(i, data);
         bool fresh;
 
-        assert_int_equal(bk_repo_put(x->k.store->repo, BK_PACK_DATA, &id, data, CHUNK, &fresh,
-                                     &x->k.err),
-                         0);
+        assert_int_equal(
+            bk_repo_put(x->k.store->repo, BK_PACK_DATA, &id, data, CHUNK, &fresh, &x->k.err), 0);
     }
     assert_int_equal(bk_packer_flush(x->k.store->repo->packer, &x->k.err), 0);
     assert_int_equal(bk_index_save(x->k.store->repo->write->index, &x->k.err), 0);

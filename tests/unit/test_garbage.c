@@ -112,14 +112,16 @@ static void live_writers(void **state)
 
     put(f, "writers/live", EXPIRE - 1);
     put(f, "backups/live/x", 99 * GRACE);
-    put(f, "writers/expired", EXPIRE); /* does not protect, but is not old enough to go */
+    put(f, "writers/expired", EXPIRE); /* goes first, so that its run sees that it is too late */
+    put(f, "writers/idle", EXPIRE);    /* of it nothing goes, so it need not see anything */
     put(f, "backups/expired/x", GRACE);
     put(f, "backups/expired/young", 0);
     put(f, "writers/dead", GRACE);
     put(f, "backups/liv/x", GRACE);
     assert_int_equal(collect(f, &g), 0);
     assert_true(there(f, "backups/live/x") && there(f, "writers/live"));
-    assert_true(there(f, "writers/expired") && there(f, "backups/expired/young"));
+    assert_true(there(f, "writers/idle") && there(f, "backups/expired/young"));
+    assert_false(there(f, "writers/expired"));
     assert_false(there(f, "backups/expired/x"));
     assert_false(there(f, "writers/dead"));
     assert_false(there(f, "backups/liv/x"));

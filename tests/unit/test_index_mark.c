@@ -127,6 +127,26 @@ static void marks_twice_stored(void **state)
     assert_int_equal(marked(f, 4), BAKE_OK);
 }
 
+/* Runs that are made anew, since a pack is doubted, lose no mark. */
+static void marks_and_remaking(void **state)
+{
+    struct fix *f = *state;
+    struct bk_index_pack pack;
+    struct bk_loc loc;
+    bk_id id = rk_id(3), younger = rk_id(UINT64_MAX - 1);
+
+    open_index(f);
+    add_unreal(f, 0, 0, 1000);
+    add_unreal(f, 1, 0, 1000); /* of each chunk a place is let go of */
+    for (uint64_t i = 0; i < 1000; i += 3)
+        assert_true(mark(f, i));
+    bk_index_distrust(f->x, &younger);
+    assert_int_equal(bk_index_find(f->x, &id, false, &loc, &pack, &f->err), 0);
+    assert_false(bk_id_eq(&pack.id, &younger));
+    check_thirds(f, 1000);
+    assert_false(mark(f, 3));
+}
+
 static void damage_blocks(const char *path)
 {
     int fd;
@@ -320,8 +340,14 @@ static void failed_object(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        T(marks),   T(marks_and_merges), T(marks_twice_stored), T(damage_while_marking),
-        T(threads), T(damage_elsewhere), T(slow_object),        T(failed_object)};
+    const struct CMUnitTest tests[] = {T(marks),
+                                       T(marks_and_merges),
+                                       T(marks_twice_stored),
+                                       T(marks_and_remaking),
+                                       T(damage_while_marking),
+                                       T(threads),
+                                       T(damage_elsewhere),
+                                       T(slow_object),
+                                       T(failed_object)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -355,7 +355,7 @@ static void bounded(void **state)
     begin(f, 2);
     f->k.ms[0].write_ms = 600000;
     assert_int_equal(pthread_create(&a.thread, NULL, add_many, &a), 0);
-    for (int i = 0; i < 1000 && most == 0; i++) {
+    for (int i = 0; i < 6000 && most == 0; i++) { /* until the first pack is whole */
         (void)usleep(20000);
         most = puts_open(f);
     }
