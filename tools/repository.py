@@ -122,11 +122,7 @@ class Backup:
         todo, facts = text.decode().split("\n")[:-1], self.manifest["packs"]
         if (sha256(text), len(text), len(todo)) != (facts["sha256"], facts["size"], facts["count"]):
             raise Damage(f"the list of packs of '{self.id}' does not match its manifest")
-        moves, needed, seen = {}, set(), set()
-        for path in files_of(store, "moved/*"):
-            moved = sealed(path)
-            if self.id in moved["backups"]:
-                moves.update(moved["moves"])
+        moves, needed, seen = self.moves(store), set(), set()
         while todo:
             name = todo.pop()
             if name in moves and name not in seen:
@@ -135,6 +131,22 @@ class Backup:
                 needed.add(name)
             seen.add(name)
         return needed
+
+    def moves(self, store):
+        """{pack: those that hold now what this backup needs of it}"""
+        found = {}
+        for path in files_of(store, "moved/*"):
+            try:
+                moved = sealed(path)
+            except Damage as e:
+                problem(e)
+                continue
+            # An id may be given again once its backup is gone; its start tells the two apart.
+            starts = moved.get("starts") or [self.manifest["start"]] * len(moved["backups"])
+            if (self.id, self.manifest["start"]) in zip(moved["backups"], starts):
+                for left, right in moved["moves"].items():
+                    found.setdefault(left, []).extend(right)
+        return found
 
     def open_pack(self, name):
         try:

@@ -56,7 +56,7 @@ int bk_repo_look(struct bk_store *store, struct bk_sink *sink, const struct bk_m
     bk_id *want BK_FREE = NULL, *have BK_FREE = NULL;
     struct bk_repo_side *side;
     struct bk_err why = {0};
-    size_t n_want, n_have;
+    size_t n_want = 0, n_have = 0;
     int rc = bk_repo_side_of(store, sink, &side, err);
 
     if (rc >= 0)

@@ -174,7 +174,10 @@ class OfTheProgram(ReaderBench):
             if i % 8:
                 self.random_file(f"src/f{i:02}", 500000)
         run = self.run_json(pipeline)
+        before = set(glob.glob(self.path("store/packs/*/*")))
         self.bake("prune", pipeline)
+        self.assertTrue(glob.glob(self.path("store/moved/*")))
+        self.assertTrue(before - set(glob.glob(self.path("store/packs/*/*"))))
         self.check(pipeline, run.summary["id"], snapshot.take(src), "out", "all" + src)
 
     def test_damage_is_named(self):
@@ -441,7 +444,8 @@ class ByHand(ReaderBench):
             self.refused(reason)
 
     def test_packs_that_were_moved(self):
-        """One of them twice, for this backup; what was moved for others does not matter."""
+        """One of them twice, and by two objects, for this backup; what was moved for others, or for
+        one that had the same id before, does not matter."""
         a, b = os.urandom(5000), os.urandom(6000)
         packs = [self.store.pack(x) for x in ([[a], [b]], [[a]], [[a]], [[b]])]
         first, middle, of_a, of_b = map(os.path.basename, packs)
@@ -449,11 +453,14 @@ class ByHand(ReaderBench):
                                      record(FILE, b"a", content=file([(digest(a), 5000)])),
                                      record(FILE, b"b", content=file([(digest(b), 6000)]))])
         self.store.backup("b", [tree], packs=[first, self.store.packs[-1]])
-        for i, (backups, moves) in enumerate(((["b", "x"], {first: [middle, of_b]}),
-                                              (["b"], {middle: [of_a]}),
-                                              (["x"], {of_a: ["f" * 64]}))):
+        start, other = "2026-01-01T00:00:00Z", "2025-01-01T00:00:00Z"
+        for i, (backups, moves, more) in enumerate((
+                (["x", "b"], {first: [middle]}, {"starts": [other, start]}),
+                (["b"], {first: [of_b]}, {}), (["b"], {middle: [of_a]}, {}),
+                (["x"], {of_a: ["f" * 64]}, {}),
+                (["b"], {of_b: ["f" * 64]}, {"starts": [other]}))):
             self.store.put(f"moved/{i:016x}",
-                           bake.seal_object({"backups": backups, "moves": moves}))
+                           bake.seal_object({"backups": backups, "moves": moves, **more}))
         os.unlink(packs[0])
         os.unlink(packs[1])
         self.restore()
