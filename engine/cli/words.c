@@ -181,7 +181,7 @@ static void prune_packs(const json_t *e, bool dry)
 {
     uint64_t removed = bk_event_num(e, "packs_removed"),
              rewritten = bk_event_num(e, "packs_rewritten"),
-             condemned = bk_event_num(e, "packs_condemned");
+             condemned = bk_event_num(e, "packs_condemned"), young = bk_event_num(e, "packs_young");
     char bytes[24];
 
     printf("%s %llu pack%s", dry ? "would remove" : "removed", (unsigned long long)removed,
@@ -193,6 +193,10 @@ static void prune_packs(const json_t *e, bool dry)
         printf("; %llu (%s) wait%s for runs that are under way", (unsigned long long)condemned,
                bk_format_size(bytes, sizeof(bytes), bk_event_num(e, "bytes_condemned")),
                condemned == 1 ? "s" : "");
+    if (young > 0)
+        printf("; %llu (%s) %s kept until %s a day old", (unsigned long long)young,
+               bk_format_size(bytes, sizeof(bytes), bk_event_num(e, "bytes_young")),
+               young == 1 ? "is" : "are", young == 1 ? "it is" : "they are");
     printf("\n");
 }
 

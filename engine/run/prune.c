@@ -260,6 +260,8 @@ static void add_swept(struct bk_swept *to, const struct bk_swept *from)
     to->removed_bytes += from->removed_bytes;
     to->condemned += from->condemned;
     to->condemned_bytes += from->condemned_bytes;
+    to->young += from->young;
+    to->young_bytes += from->young_bytes;
     to->rewritten += from->rewritten;
     to->rewritten_bytes += from->rewritten_bytes;
     to->written_bytes += from->written_bytes;
@@ -334,6 +336,8 @@ static void send_summary(struct prune *p, int rc, uint64_t start_ms)
         bk_json_set_u64(e, "packs_removed", p->swept.removed);
         bk_json_set_u64(e, "packs_condemned", p->swept.condemned);
         bk_json_set_u64(e, "bytes_condemned", p->swept.condemned_bytes);
+        bk_json_set_u64(e, "packs_young", p->swept.young);
+        bk_json_set_u64(e, "bytes_young", p->swept.young_bytes);
         bk_json_set_u64(e, "packs_rewritten", p->swept.rewritten);
         bk_json_set_u64(e, "bytes_rewritten", p->swept.rewritten_bytes);
     }

@@ -27,6 +27,7 @@ static void forget(struct bk_sweep *s)
     bk_condemned_release(&s->condemned);
     bk_strv_free(&s->writers);
     s->counts.condemned = s->counts.condemned_bytes = 0;
+    s->counts.young = s->counts.young_bytes = 0;
 }
 
 int bk_sweep_new(struct bk_store *store, struct bk_sink *sink, struct bk_lease *lease,
@@ -193,9 +194,12 @@ static void count(struct bk_sweep *s)
     for (size_t i = 0; i < s->n_packs; i++) {
         const struct bk_sweep_pack *p = &s->packs[i];
 
-        if (!p->condemned || p->needed || p->gone)
+        if (p->needed || p->gone)
             continue;
-        if (p->waits) {
+        if (!p->condemned) {
+            s->counts.young++;
+            s->counts.young_bytes += p->size;
+        } else if (p->waits) {
             s->counts.condemned++;
             s->counts.condemned_bytes += p->size;
         } else if (!s->lease) { /* else it was counted as it went */

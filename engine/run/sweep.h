@@ -27,6 +27,7 @@
 struct bk_swept {                        /* done, or to be done */
     uint64_t removed, removed_bytes;     /* packs that are gone */
     uint64_t condemned, condemned_bytes; /* packs that wait for writers */
+    uint64_t young, young_bytes;         /* not needed either, but not old enough to go */
     uint64_t rewritten, rewritten_bytes; /* packs that were replaced, as they were stored */
     uint64_t written_bytes;              /* of the packs that replace them, in all sinks */
 };

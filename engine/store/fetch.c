@@ -22,6 +22,10 @@ int bk_fetch_new(struct bk_store *store, struct bk_sink *sink, struct bk_index *
 
     if (!f)
         return bk_nomem(err);
+    if (bk_room_init(&f->room, cache, err) < 0) {
+        free(f);
+        return err ? err->rc : BAKE_E_NOMEM;
+    }
     f->store = store;
     f->sink = sink;
     f->index = index;
@@ -60,6 +64,7 @@ void bk_fetch_free(struct bk_fetch *f)
     free_packs(f);
     for (size_t i = 0; i < f->n_digests; i++)
         bk_sha256_free(f->digests[i]);
+    bk_room_release(&f->room);
     free(f->recent);
     free(f->down);
     pthread_cond_destroy(&f->changed);

@@ -26,32 +26,19 @@ static const struct bk_segment *of(const struct bk_seg *s)
     return &s->pack->info.segments[s->index];
 }
 
-static void use(struct bk_fetch *f, const struct bk_seg *s, size_t n)
-{
-    f->used += n;
-    f->ahead += s->ahead ? n : 0;
-    f->peak = f->used > f->peak ? f->used : f->peak;
-}
-
-static void unuse(struct bk_fetch *f, const struct bk_seg *s, size_t n)
-{
-    f->used -= n;
-    f->ahead -= s->ahead ? n : 0;
-}
-
 static void drop_stored(struct bk_fetch *f, struct bk_seg *s)
 {
     if (s->stored)
-        unuse(f, s, of(s)->stored);
-    free(s->stored);
+        f->ahead -= s->ahead ? of(s)->stored : 0;
+    bk_room_give(&f->room, s->stored, of(s)->stored);
     s->stored = NULL;
 }
 
 static void drop_plain(struct bk_fetch *f, struct bk_seg *s)
 {
     if (s->plain)
-        unuse(f, s, of(s)->plain);
-    free(s->plain);
+        f->ahead -= s->ahead ? of(s)->plain : 0;
+    bk_room_give(&f->room, s->plain, of(s)->plain);
     s->plain = NULL;
 }
 
@@ -83,20 +70,24 @@ static bool evict(struct bk_fetch *f)
     return s;
 }
 
-/* Room for n more bytes. When all that is there is in use, threads that are at work will let go of
- * some; if there is none, the budget is exceeded rather than nothing ever be done. */
-static bool make_room(struct bk_fetch *f, size_t n, bool wait)
+/* Memory for n bytes, for which others go. When all that is there is in use, threads that are at
+ * work will let go of some; if there is none, the budget is exceeded rather than nothing ever be
+ * done. NULL: wait is false and there is no room, or out of memory. */
+static void *take(struct bk_fetch *f, size_t n, bool high, bool wait)
 {
     for (;;) {
-        while (f->used + n > f->cache && evict(f))
-            continue;
-        if (f->used + n <= f->cache)
-            return true;
-        if (!wait)
-            return false;
+        void *p;
+
+        do
+            p = bk_room_take(&f->room, n, high);
+        while (!p && evict(f));
+        if (p || !wait)
+            return p;
         if (f->busy == 0)
-            return true;
+            return bk_room_take_beyond(&f->room, n);
+        f->starved++;
         pthread_cond_wait(&f->changed, &f->lock);
+        f->starved--;
     }
 }
 
@@ -111,22 +102,26 @@ struct bk_seg *bk_seg_find(const struct bk_fpack *p, uint32_t segment)
     return s;
 }
 
-static struct bk_seg *add_seg(struct bk_fetch *f, struct bk_fpack *p, uint32_t segment, bool ahead)
+/* Takes over stored, also on failure. */
+static struct bk_seg *add_seg(struct bk_fetch *f, struct bk_fpack *p, uint32_t segment,
+                              void *stored, bool ahead)
 {
-    struct bk_seg *s = calloc(1, sizeof(*s));
+    struct bk_seg *s = stored ? calloc(1, sizeof(*s)) : NULL;
 
-    if (!s || !(s->stored = malloc((size_t)p->info.segments[segment].stored + 1))) {
-        free(s);
+    if (!s) {
+        bk_room_give(&f->room, stored, p->info.segments[segment].stored);
         return NULL;
     }
     s->pack = p;
     s->index = segment;
+    s->stored = stored;
     s->ahead = ahead;
+    s->refs = 1; /* the range's, until it is done with */
     s->next = p->segs;
     p->segs = s;
     p->wanted &= ~bk_seg_bit(segment);
+    f->ahead += ahead ? of(s)->stored : 0;
     link_newest(f, s);
-    use(f, s, of(s)->stored);
     return s;
 }
 
@@ -148,7 +143,7 @@ void bk_seg_release(struct bk_fetch *f, struct bk_seg *s)
         return;
     if (s->state == BK_SEG_FAILED)
         free(s);
-    else
+    else if (f->starved > 0)
         pthread_cond_broadcast(&f->changed);
 }
 
@@ -191,22 +186,29 @@ static void plan(const struct bk_fpack *p, uint32_t segment, size_t limit, struc
     }
 }
 
-static bool make_segs(struct bk_fetch *f, struct bk_range *r, bool ahead)
+/* As many of them as there is room for; the first has its own. */
+static bool make_segs(struct bk_fetch *f, struct bk_range *r, void *stored, bool ahead)
 {
     struct bk_fpack *p = r->pack;
 
     memset(r->segs, 0, sizeof(r->segs));
-    for (uint32_t i = 0; i < r->n; i++) {
-        bool wanted =
-            i == 0 || (p->wanted & bk_seg_bit(r->first + i) && !bk_seg_find(p, r->first + i));
+    r->segs[0] = add_seg(f, p, r->first, stored, ahead);
+    for (uint32_t i = 1; r->segs[0] && i < r->n; i++) {
+        uint32_t segment = r->first + i;
+        size_t n = p->info.segments[segment].stored;
 
-        if (!wanted)
+        if (!(p->wanted & bk_seg_bit(segment)) || bk_seg_find(p, segment))
             continue;
-        if (!(r->segs[i] = add_seg(f, p, r->first + i, ahead || i > 0)))
-            return i > 0;   /* the first is what matters */
-        r->segs[i]->refs++; /* ours, until the range is done with */
+        r->segs[i] = add_seg(f, p, segment, take(f, n, true, false), true);
+        if (!r->segs[i])
+            r->n = i;
     }
-    return true;
+    while (r->n > 1 && !r->segs[r->n - 1]) /* it does not end with a gap */
+        r->n--;
+    r->bytes = 0;
+    for (uint32_t i = 0; i < r->n; i++)
+        r->bytes += p->info.segments[r->first + i].stored;
+    return r->segs[0];
 }
 
 /* What did not arrive is not to be had, or not now. */
@@ -262,24 +264,21 @@ int bk_seg_fetch(struct bk_fetch *f, struct bk_fpack *p, uint32_t segment, bool 
                  struct bk_err *err)
 {
     size_t limit = f->cache / 3 < BK_FETCH_RANGE ? f->cache / 3 : BK_FETCH_RANGE;
-    size_t ahead_max = bk_fetch_ahead_max(f);
+    size_t ahead_max = bk_fetch_ahead_max(f), n = p->info.segments[segment].stored;
     struct bk_range r;
+    void *stored = take(f, n, true, wait);
 
+    if (!stored)
+        return wait ? bk_nomem(err) : BAKE_END;
+    if (bk_seg_find(p, segment) || p->bad & bk_seg_bit(segment) || f->down) {
+        bk_room_give(&f->room, stored, n); /* all has changed while we waited */
+        return BAKE_OK;
+    }
     if (f->ahead + limit > ahead_max)
         limit = f->ahead < ahead_max ? ahead_max - f->ahead : 0;
     plan(p, segment, limit, &r);
-    if (!make_room(f, (size_t)r.bytes + p->info.segments[segment].plain, wait))
-        return BAKE_END;
-    if (bk_seg_find(p, segment) || p->bad & bk_seg_bit(segment) || f->down)
-        return BAKE_OK; /* while we waited */
-    if (!make_segs(f, &r, !wait)) {
-        for (uint32_t i = 0; i < r.n; i++)
-            if (r.segs[i]) {
-                r.segs[i]->refs = 0;
-                remove_seg(f, r.segs[i]);
-            }
+    if (!make_segs(f, &r, stored, !wait))
         return bk_nomem(err);
-    }
     return run_range(f, &r, err);
 }
 
@@ -313,17 +312,17 @@ int bk_seg_decode(struct bk_fetch *f, struct bk_seg *s, bool wait, struct bk_err
     int rc;
 
     s->state = BK_SEG_DECODING;
-    if (!make_room(f, of(s)->plain, wait)) {
+    s->plain = take(f, of(s)->plain, false, wait);
+    if (!s->plain) {
         s->state = BK_SEG_STORED;
-        return BAKE_END;
+        pthread_cond_broadcast(&f->changed);
+        return wait ? bk_nomem(err) : BAKE_END;
     }
-    s->plain = malloc((size_t)of(s)->plain + 1);
-    if (s->plain)
-        use(f, s, of(s)->plain);
+    f->ahead += s->ahead ? of(s)->plain : 0;
     f->busy++;
     s->refs++;
     pthread_mutex_unlock(&f->lock);
-    rc = s->plain ? bk_fetch_decode(f, s, &why) : bk_nomem(&why);
+    rc = bk_fetch_decode(f, s, &why);
     pthread_mutex_lock(&f->lock);
     f->busy--;
     if (rc >= 0) {

@@ -6,6 +6,7 @@
 
 #include "flow/chain.h"
 #include "store/fetch.h"
+#include "store/fetch_room.h"
 #include "store/sealed.h"
 
 /* One range of a pack: at most so many stored bytes. */
@@ -99,9 +100,11 @@ struct bk_fetch {
     struct bk_cancel *cancel;
     pthread_mutex_t lock; /* over all that follows */
     pthread_cond_t changed, work;
-    size_t cache, used, peak;
-    size_t ahead;  /* of used: what nobody has asked for yet */
-    unsigned busy; /* threads that get or decode at this moment: they will wake who waits */
+    struct bk_room room;
+    size_t cache;
+    unsigned starved; /* threads that wait for room */
+    size_t ahead;     /* bytes of segments that nobody has asked for yet */
+    unsigned busy;    /* threads that get or decode at this moment: they will wake who waits */
     struct bk_fpack **packs; /* by the index's numbers; NULL: not met yet */
     size_t n_packs;
     struct bk_seg *newest, *oldest;

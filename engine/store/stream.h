@@ -30,7 +30,7 @@ void bk_ref_write(const struct bk_ref *ref, struct bk_buf *out);
 void bk_refs_write(const struct bk_refs *r, struct bk_buf *out);
 /* False: damaged. */
 bool bk_refs_parse(struct bk_reader *in, struct bk_refs *ret);
-/* A chunk of references: (id, length varint) one after another. */
+/* A chunk of references: (length varint, id) one after another. */
 bool bk_refs_parse_chunk(const void *data, size_t n, struct bk_refs *ret);
 
 /* Takes chunks: asked whether it has one, given those it has not. */

@@ -203,3 +203,65 @@ PY
     expect 11 prune p.yaml
     err_has "on host 'unknown'"
 }
+
+# ---- a repository -----------------------------------------------------------
+
+@test "a repository: packs go with their backups, and the summary says so" {
+    pipeline p.yaml demo "store: {format: repository}"
+    head -c 3000000 /dev/urandom >src/large
+    backup p.yaml a --no-verify
+    rm src/large
+    backup p.yaml b --no-verify
+    echo "retention: {keep_last: 1}" >>p.yaml
+    (cd store && find . -printf '%p %T@\n' | sort) >before
+    expect 0 prune p.yaml --dry-run
+    out_has "would remove 1 backup and 0 objects of unfinished runs"
+    out_has "would remove 1 pack, after rewriting what is still needed of 1 ("
+    (cd store && find . -printf '%p %T@\n' | sort) | diff before -
+    expect 0 prune p.yaml --json
+    events prune
+    same removed "$(summary .packs_removed)" 1
+    same rewritten "$(summary .packs_rewritten)" 1
+    same condemned "$(summary .packs_condemned)" 0
+    [ "$(summary .bytes_freed)" -gt 2900000 ]
+    absent store/gc/lease
+    expect 0 verify p.yaml --all
+    expect 0 prune p.yaml
+    out_has "removed 0 packs"
+    out_lacks "rewriting"
+}
+
+@test "a repository: packs wait for a run that is under way" {
+    pipeline p.yaml demo "store: {format: repository}"
+    backup p.yaml a --no-verify
+    rm -r store/backups/a
+    expect 0 prune p.yaml
+    out_has "removed 0 packs; 2 ("
+    out_has ") are kept until they are a day old"
+    aged 25 store/packs
+    mkdir -p store/writers
+    echo x >store/writers/slow
+    expect 0 prune p.yaml
+    out_has "removed 0 packs; 2 ("
+    out_has ") wait for runs that are under way"
+    [ "$(find store/packs -type f | wc -l)" = 2 ]
+    rm store/writers/slow
+    expect 0 prune p.yaml
+    out_has "removed 2 packs"
+    same packs "$(find store/packs store/gc -type f)" ""
+}
+
+@test "a repository: what a damaged backup needs is not known, so no pack goes: 4" {
+    pipeline p.yaml demo "store: {format: repository}"
+    backup p.yaml a --no-verify
+    echo new >src/one
+    backup p.yaml b --no-verify
+    rm -r store/backups/a store/backups/b/packs
+    aged 25 store/packs
+    find store/packs -type f | sort >before
+    expect 4 prune p.yaml --json
+    events prune
+    err_has "no packs are removed, since it is not known what backup 'b' needs"
+    err_has "HINT: restore what is needed"
+    find store/packs -type f | sort | diff before -
+}

@@ -178,6 +178,7 @@ class Damaged(bake.Bench):
         """After a damage to packs. damaged: bytes by name; None: gone."""
         what = f"seed {self.seed}: {what}"
         lost, components = self.expect(damaged)
-        self.check_verify(what, lost, components)
+        any_lost = any(lost.values()) or any(components.values())
+        self.check_verify(what, lost, components, code=4 if any_lost else 0)
         for backup in self.look.backups:
             self.check_restore(backup, what, lost[backup], components[backup])

@@ -34,14 +34,18 @@ class Packs(Damaged):
 
     def test_flipped_bits_elsewhere(self):
         """Header, table and footer: no chunk is lost as the index knows where they are, but it is
-        found."""
+        found. (Of the header all but the 16 random bytes, which mean nothing.)"""
         for i in range(FLIPS // 2):
             self.fresh(cache=self.random.random() < 0.5)
             name = self.random.choice(sorted(self.look.packs))
-            part = ("header", "table", "footer")[i % 3]
-            what, _ = self.damage(name, self.flip, self.look.packs[name].ranges()[part])
+            part, (first, end) = self.random.choice(
+                [(p, r) for p, r in self.look.packs[name].ranges().items() if p != "segment"])
+            where = self.random.choice(((0, 20), (36, end))) if part == "header" else (first, end)
+            what, _ = self.damage(name, self.flip, where)
             what = f"seed {self.seed}: {part} of {what}"
-            said = self.bake("verify", self.file, "--all", "--level", "read", "--json", code=4)
+            said = self.bake("verify", self.file, "--all", "--level", "read", "--json", code=None)
+            if said.code != 4:
+                self.fail(f"{what}: verify\n{said}")
             if name not in said.text:
                 self.fail(f"{what}: the pack is not named\n{said}")
             for backup in self.look.backups:
@@ -74,6 +78,8 @@ class Packs(Damaged):
                 self.fail(f"{what}: quick: {backup}: the pack is not named\n{said}")
 
     def test_swapped_packs(self):
+        """Without any index that knows better each tells by its own table what is in it: then all
+        comes back. Else nothing of the two is relied upon."""
         names = sorted(self.look.packs)
         for a, b in [(a, b) for a in names for b in names if a < b]:
             self.fresh(cache=self.random.random() < 0.5)
@@ -83,7 +89,11 @@ class Packs(Damaged):
             for path, data in ((one, y), (two, x)):
                 with open(path, "wb") as f:
                     f.write(data)
-            self.check(f"{a} and {b} swapped", {a: y, b: x})
+            what, damaged = f"{a} and {b} swapped", {a: y, b: x}
+            said = self.bake("verify", self.file, "--all", "--level", "read", code=(0, 4))
+            if said.code == 0:
+                damaged = {}
+            self.check(what, damaged)
 
     def test_everything_is_gone(self):
         self.fresh()

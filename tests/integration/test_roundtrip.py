@@ -32,9 +32,16 @@ class RoundTrip(bake.Bench):
 
     @bake.unittest.skipUnless(bake.ROOT, "only root can make devices and owners")
     def test_everything(self):
+        self.everything("archive")
+
+    @bake.unittest.skipUnless(bake.ROOT, "only root can make devices and owners")
+    def test_everything_in_a_repository(self):
+        self.everything("repository")
+
+    def everything(self, store):
         src = self.path("src")
         trees.everything(src, 50 << 20, 20 * GIB if bake.LONG else GIB // 4, 20000)
-        pipeline = self.pipeline({"all": src})
+        pipeline = self.pipeline({"all": src}, store={"format": store})
         run = self.run_json(pipeline)
         self.assertEqual((run.summary["status"], run.summary["warnings"]), ("ok", 0), str(run))
         self.bake("verify", pipeline, "--level", "read")

@@ -325,6 +325,7 @@ static inline int sk_prune(struct fix *f, bool rewrite)
         f->swept.removed += c->removed;
         f->swept.removed_bytes += c->removed_bytes;
         f->swept.condemned += c->condemned;
+        f->swept.young += c->young;
         f->swept.rewritten += c->rewritten;
         f->swept.written_bytes += c->written_bytes;
     }

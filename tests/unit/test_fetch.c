@@ -388,7 +388,7 @@ static void threads(void **state)
             pthread_join(r[i].thread, NULL);
             assert_int_equal(r[i].failures, 0);
         }
-        assert_in_range(x->f->peak, 1, x->f->cache);
+        assert_in_range(x->f->room.peak, 1, x->f->cache);
     }
 }
 
@@ -401,7 +401,7 @@ static void bounded(void **state)
     open_fetch(x, 1u << 20);
     for (uint64_t i = 0; i < 200; i += 3)
         assert_int_equal(get(x, i), 0);
-    assert_in_range(x->f->peak, 6000000, 8u << 20); /* one segment, stored and decoded */
+    assert_in_range(x->f->room.peak, 6000000, 8u << 20); /* one segment, stored and decoded */
     open_fetch(x, 12u << 20);
     for (uint64_t i = 0; i < 200; i++) {
         bk_id id = chunk_id(i);
@@ -411,7 +411,7 @@ static void bounded(void **state)
     bk_fetch_go(x->f);
     for (uint64_t i = 0; i < 200; i++)
         assert_int_equal(get(x, i), 0);
-    assert_in_range(x->f->peak, 6000000, 14u << 20);
+    assert_in_range(x->f->room.peak, 6000000, 14u << 20);
 }
 
 /* A sink that fails for a moment is asked again; one that stays away ends it, without a wait for

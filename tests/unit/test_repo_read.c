@@ -114,7 +114,7 @@ static void many(void **state)
     assert_int_equal(g.entries, t.n);
     /* some 25 MB: two packs, one of records, in ranges of a sixth of the cache or more */
     assert_in_range(x->k.ms[0].calls[MS_GET_BEGIN], 3, 12);
-    assert_in_range(x->f->peak, 1, BK_FETCH_CACHE);
+    assert_in_range(x->f->room.peak, 1, BK_FETCH_CACHE);
     assert_int_equal(x->f->ahead, 0);
     tree_got_free(&g);
     bk_mcomp_release(&c);
@@ -504,7 +504,7 @@ static void hands(void **state)
     }
     assert_int_equal(n, 0);
     assert_int_equal(bk_compr_finish(r, &x->k.err), 0);
-    assert_in_range(x->f->peak, 1, BK_FETCH_CACHE);
+    assert_in_range(x->f->room.peak, 1, BK_FETCH_CACHE);
     bk_compr_free(r);
     bk_mcomp_release(&c);
     tree_free(&t);

@@ -17,6 +17,7 @@ static void unneeded_packs_go(void **state)
     sk_must(f, sk_prune(f, false));
     assert_int_equal(sk_count(f, "packs/"), packs); /* too young */
     assert_int_equal(f->swept.removed + f->swept.condemned, 0);
+    assert_true(f->swept.young > 0);
     sk_age(f, GRACE);
     sk_must(f, sk_prune(f, false));
     assert_true(f->swept.removed > 0 && f->swept.condemned == 0);
