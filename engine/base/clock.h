@@ -8,6 +8,7 @@
 
 int64_t bk_now_ns(void); /* since the epoch */
 uint64_t bk_monotonic_ms(void);
+uint64_t bk_boottime_ms(void); /* goes on while the host sleeps */
 
 #define BK_TIME_CAP 40 /* room for either of the forms below */
 /* "2025-11-05T12:00:00Z" (seconds), or with .nnnnnnnnn where ns is not whole. Returns out. */

@@ -15,17 +15,76 @@ struct bk_intent {
     pthread_t thread;
     char *name;
     struct bk_buf text;
+    pthread_mutex_t lock; /* over all that follows */
+    uint64_t renewed_ms;  /* boot time */
+    bool lost;
 };
+
+/* Prune takes away an intent that is older than BK_INTENT_EXPIRE_MS. Long before that it is given
+ * up here, since putting it again could bring back one that was taken away (a host that slept). */
+static bool too_old(struct bk_intent *i)
+{
+    bool old;
+
+    pthread_mutex_lock(&i->lock);
+    i->lost |= bk_boottime_ms() - i->renewed_ms > BK_INTENT_EXPIRE_MS / 2;
+    old = i->lost;
+    pthread_mutex_unlock(&i->lock);
+    return old;
+}
+
+static int taken_away(const struct bk_intent *i, const char *sink, struct bk_err *err)
+{
+    return bk_fail(err, BAKE_E_UNAVAILABLE,
+                   "%s: a prune took this run for dead, as '%s' was not renewed in time\n"
+                   "HINT: run again; was this host asleep?",
+                   sink, i->name);
+}
+
+/* Every usable sink must still have it: one that has not is marked as failed. */
+static int look(struct bk_intent *i, struct bk_err *err)
+{
+    struct bk_store *s = i->store;
+
+    for (size_t k = 0; k < s->n_sinks; k++) {
+        struct bk_err why = {0};
+        uint64_t size;
+        int64_t mtime_ns;
+        int rc;
+
+        if (!bk_store_sink_ok(s, k))
+            continue;
+        rc = bk_sink_stat(&s->sinks[k], i->name, &size, &mtime_ns, &why);
+        if (rc == BAKE_E_NOTFOUND)
+            rc = taken_away(i, s->sinks[k].label, &why);
+        if (rc == BAKE_E_CANCELLED) {
+            *err = why;
+            return rc;
+        }
+        if (rc < 0)
+            bk_store_sink_failed(s, k, &why);
+    }
+    return bk_store_sinks_ok(s) > 0 ? BAKE_OK : bk_store_none_usable(s, err);
+}
 
 static void *renew(void *arg)
 {
     struct bk_intent *i = arg;
 
-    while (bk_cancel_sleep(i->ending, BK_INTENT_RENEW_MS) == 0) {
+    while (bk_cancel_sleep(i->ending, BK_INTENT_RENEW_MS) == 0 && !too_old(i)) {
+        uint64_t now = bk_boottime_ms();
         struct bk_err why = {0};
+        int rc = look(i, &why);
 
-        if (bk_store_put(i->store, i->name, i->text.data, i->text.len, 0, &why) < 0)
+        if (rc >= 0)
+            rc = bk_store_put(i->store, i->name, i->text.data, i->text.len, 0, &why);
+        if (rc < 0) {
             bk_log(BAKE_LOG_WARN, "cannot renew '%s', trying again: %s", i->name, why.text);
+            continue;
+        }
+        pthread_mutex_lock(&i->lock);
+        i->renewed_ms = now;
+        pthread_mutex_unlock(&i->lock);
     }
     return NULL;
 }
@@ -43,6 +102,7 @@ static int make_text(struct bk_intent *i, const char *host, struct bk_err *err)
 static void intent_free(struct bk_intent *i)
 {
     bk_cancel_free(i->ending);
+    pthread_mutex_destroy(&i->lock);
     bk_buf_free(&i->text);
     free(i->name);
     free(i);
@@ -56,6 +116,8 @@ int bk_intent_start(struct bk_store *store, const char *name, const char *host, 
 
     if (!i)
         return bk_nomem(err);
+    pthread_mutex_init(&i->lock, NULL);
+    i->renewed_ms = bk_boottime_ms();
     i->store = store;
     i->name = bk_strdup(name);
     rc = i->name ? make_text(i, host, err) : bk_nomem(err);
@@ -75,30 +137,7 @@ int bk_intent_start(struct bk_store *store, const char *name, const char *host, 
 
 int bk_intent_check(struct bk_intent *i, struct bk_err *err)
 {
-    struct bk_store *s = i->store;
-
-    for (size_t k = 0; k < s->n_sinks; k++) {
-        struct bk_err why = {0};
-        uint64_t size;
-        int64_t mtime_ns;
-        int rc;
-
-        if (!bk_store_sink_ok(s, k))
-            continue;
-        rc = bk_sink_stat(&s->sinks[k], i->name, &size, &mtime_ns, &why);
-        if (rc == BAKE_E_NOTFOUND)
-            rc = bk_fail(&why, BAKE_E_UNAVAILABLE,
-                         "%s: a prune took this run for dead, as '%s' was not renewed in time\n"
-                         "HINT: run again; was this host asleep?",
-                         s->sinks[k].label, i->name);
-        if (rc == BAKE_E_CANCELLED) {
-            *err = why;
-            return rc;
-        }
-        if (rc < 0)
-            bk_store_sink_failed(s, k, &why);
-    }
-    return bk_store_sinks_ok(s) > 0 ? BAKE_OK : bk_store_none_usable(s, err);
+    return too_old(i) ? taken_away(i, "the store", err) : look(i, err);
 }
 
 void bk_intent_stop(struct bk_intent *i)

@@ -11,8 +11,8 @@ struct bk_restored {
     bool fatal;              /* the component as a whole failed, which was reported */
 };
 
-/* hands: threads that may help. A negative result ends the restore (cancelled, out of memory, no space); everything else is in
- * ret and was sent as events. */
+/* hands: threads that may help. A negative result ends the restore (cancelled, out of memory, no
+ * space); everything else is in ret and was sent as events. */
 int bk_restore_component(struct bk_session *s, const struct bk_restore_opts *opts,
                          const struct bk_manifest *m, const struct bk_mcomp *c, size_t hands,
                          struct bk_restored *ret, struct bk_err *err);

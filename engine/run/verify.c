@@ -173,8 +173,8 @@ static int read_component(struct check *k, struct bk_err *err)
 
     if (!buffer)
         return bk_nomem(err);
-    rc = bk_compr_open(k->session->store, k->sink, k->manifest, k->comp, 0, k->session->cancel, &r,
-                       &why);
+    rc = bk_compr_open(k->session->store, k->sink, k->manifest, k->comp, BK_COMPR_PROVE,
+                       k->session->cancel, &r, &why);
     if (rc >= 0)
         rc = read_open(k, r, buffer, &why);
     if (rc < 0 && !ends_all(rc)) {

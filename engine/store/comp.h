@@ -64,9 +64,10 @@ uint64_t bk_comp_memory(const struct bk_store *store, uint32_t kind);
 
 /* ---- reading: one thread per component ------------------------------------------------------ */
 
-#define BK_COMPR_LIST (1u << 0) /* entries only: nothing will be read; trees */
-#define BK_COMPR_RAW  (1u << 1) /* a tree's own stream (its tar) as if it were a blob */
-#define BK_COMPR_FEW  (1u << 2) /* little of it is wanted: nothing is read ahead */
+#define BK_COMPR_LIST  (1u << 0) /* entries only: nothing will be read; trees */
+#define BK_COMPR_RAW   (1u << 1) /* a tree's own stream (its tar) as if it were a blob */
+#define BK_COMPR_FEW   (1u << 2) /* little of it is wanted: nothing is read ahead */
+#define BK_COMPR_PROVE (1u << 3) /* finish() proves what holds the entries as well */
 
 struct bk_compr;
 

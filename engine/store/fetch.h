@@ -8,7 +8,8 @@
 
 struct bk_fetch;
 
-/* Bytes that it may hold: stored pieces on their way and decoded segments. */
+/* Bytes that it may hold: stored pieces on their way and decoded segments. Beside it: at most 6 MiB
+ * of tables and places, 250 bytes a pack, and a decoder's memory for each thread that decodes. */
 #define BK_FETCH_CACHE (48u << 20)
 
 /* Index and store must outlive it. cancel ends what blocks. */

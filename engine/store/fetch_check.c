@@ -3,6 +3,7 @@
 #include "store/fetch_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define TABLES_MAX (4u << 20) /* bytes of tables that are kept */
 
@@ -119,6 +120,7 @@ static int read_table(struct bk_fetch *f, const struct bk_fpack *p, struct bk_ft
                       bool *ret_lie, struct bk_err *err)
 {
     struct bk_ftable *t = calloc(1, sizeof(*t));
+    char name[BK_PACK_NAME_CAP];
     uint32_t head;
     int rc;
 
@@ -128,7 +130,8 @@ static int read_table(struct bk_fetch *f, const struct bk_fpack *p, struct bk_ft
     rc = bk_sealed_pack_table(f->store, f->sink, &p->info.id, p->info.size, &t->t, &head, err);
     if (rc < 0) {
         free(t);
-        return rc;
+        bk_pack_name(&p->info.id, name);
+        return err && !strstr(err->text, name) ? bk_fetch_prefix(f, p, err) : rc;
     }
     rc = lay_out(t, err);
     if (rc >= 0 && !agrees(&p->info, t, head)) {

@@ -2,6 +2,7 @@
 #include "store/mirror.h"
 
 #include "base/cleanup.h"
+#include "store/condemned.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,10 +46,35 @@ static int copy_pack(struct bk_sink *from, struct bk_sink *to, const bk_id *pack
     return rc < 0 ? rc : bk_sink_put(to, name, data.data, data.len, BAKE_PUT_IF_ABSENT, err);
 }
 
+/* The base was asked what is condemned when the run began; here other packs may be. What a prune is
+ * about to remove cannot be relied upon. */
+static int check_condemned(struct bk_sink *to, const struct seen *s, struct bk_err *err)
+{
+    struct bk_condemned_list l;
+    size_t found = 0;
+    int rc = bk_condemned_load(to, &l, err);
+
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < l.n; i++) {
+        found += l.items[i].damaged; /* it may name any */
+        for (size_t k = 0; k < l.items[i].n; k++)
+            found += bsearch(&l.items[i].packs[k], s->packs, s->n, sizeof(bk_id), by_bytes) != NULL;
+    }
+    bk_condemned_release(&l);
+    return found ? bk_fail(err, BAKE_E_UNAVAILABLE,
+                           "a prune is about to remove %zu pack%s there that this backup needs\n"
+                           "HINT: run 'bakengine prune', then run again",
+                           found, found == 1 ? "" : "s")
+                 : BAKE_OK;
+}
+
 static int fill_one(struct bk_sink *base, struct bk_sink *to, struct seen *s, struct bk_err *err)
 {
-    int rc = bk_sink_list(to, "packs/", on_pack, s, err);
+    int rc = check_condemned(to, s, err);
 
+    if (rc >= 0)
+        rc = bk_sink_list(to, "packs/", on_pack, s, err);
     for (size_t i = 0; i < s->n && rc >= 0; i++)
         if (!s->has[i])
             rc = copy_pack(base, to, &s->packs[i], err);

@@ -75,6 +75,9 @@ int bk_packlist_get(struct bk_sink *sink, const struct bk_manifest *m, bk_id **r
     if (!bk_streq(hex, m->packs_sha256))
         return bk_fail(err, BAKE_E_CORRUPT, "%s: '%s' does not match its digest in the manifest",
                        sink->label, name);
+    if (text.len != m->packs_size || text.len / LINE != m->n_packs)
+        return bk_fail(err, BAKE_E_CORRUPT, "%s: '%s' is not as long as its manifest says",
+                       sink->label, name);
     rc = bk_packlist_parse(text.data ? text.data : "", text.len, ret, ret_n, err);
     return rc < 0 ? bk_prefix(err, "%s: '%s'", sink->label, name) : rc;
 }

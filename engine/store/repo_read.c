@@ -304,13 +304,34 @@ static bool bad_entry(const struct bk_compr *base)
     return ((const struct repo_reader *)base)->bad_entry;
 }
 
+static int prove_ref(void *arg, const struct bk_ref *ref, uint32_t level, struct bk_err *err)
+{
+    struct repo_reader *r = arg;
+
+    (void)level;
+    return bk_cancelled(r->cancel) ? cancelled(err)
+                                   : bk_fetch_check(r->fetch, &ref->id, ref->length, err);
+}
+
+/* The packs that hold the records, which were read but not checked in whole. */
+static int prove_records(struct repo_reader *r, struct bk_err *err)
+{
+    int rc = bk_refs_each(r->fetch, &r->comp->stream, prove_ref, r, err);
+
+    if (rc < 0 && bk_fetch_is_damage(rc))
+        (void)bk_prefix(err, "component '%s': its metadata", r->comp->name);
+    return rc < 0 ? rc : BAKE_OK;
+}
+
 static int finish(struct bk_compr *base, struct bk_err *err)
 {
     struct repo_reader *r = (struct repo_reader *)base;
 
     if (bk_cancelled(r->cancel))
         return cancelled(err);
-    return r->gap.rc ? end_of_records(r, err) : BAKE_OK;
+    if (r->gap.rc)
+        return end_of_records(r, err);
+    return r->tree && (r->flags & BK_COMPR_PROVE) ? prove_records(r, err) : BAKE_OK;
 }
 
 /* Names stand in the records alone: those that are lost are not known. */

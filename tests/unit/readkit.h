@@ -72,7 +72,11 @@ static inline int teardown(void **state)
 /* Chunk `number`'s bytes follow from it. */
 static inline bk_id chunk_of(uint64_t number, unsigned char *data)
 {
-    rk_fill(data, CHUNK, number + 1);
+    rk_fill(data, CHUNK / 25, number + 1);
+    for (size_t i = 1; i < 25; i++) {
+        memcpy(data + i * (CHUNK / 25), data, CHUNK / 25);
+        data[i * (CHUNK / 25)] = (unsigned char)i;
+    }
     return rk_id_of(data, CHUNK);
 }
 

@@ -1,3 +1,4 @@
 # Reading a repository.
-bake_unit_test(fetch DEPENDS store_kit TIMEOUT 180)
-bake_unit_test(repo_read DEPENDS store_kit TIMEOUT 180)
+foreach(part fetch streamr repo_read)
+  bake_unit_test(${part} DEPENDS store_kit TIMEOUT 300)
+endforeach()

@@ -59,6 +59,25 @@ static void intents(void **state)
     bk_intent_stop(NULL);
 }
 
+/* A prune that took the run for dead: that sink is out; once it is out of all, the run fails. */
+static void intent_taken(void **state)
+{
+    struct fix *f = *state;
+    struct bk_intent *i = NULL;
+
+    assert_int_equal(bk_intent_start(f->k.store, "writers/x", "h", 0, &i, &f->k.err), 0);
+    assert_int_equal(bk_intent_check(i, &f->k.err), 0);
+    assert_int_equal(bk_store_sinks_ok(f->k.store), 2);
+    assert_int_equal(bk_sink_remove(&f->k.store->sinks[1], "writers/x", &f->k.err), 0);
+    assert_int_equal(bk_intent_check(i, &f->k.err), 0);
+    assert_int_equal(bk_store_sinks_ok(f->k.store), 1);
+    assert_false(bk_store_sink_ok(f->k.store, 1));
+    assert_int_equal(bk_sink_remove(&f->k.store->sinks[0], "writers/x", &f->k.err), 0);
+    assert_int_equal(bk_intent_check(i, &f->k.err), BAKE_E_UNAVAILABLE);
+    assert_non_null(strstr(f->k.err.text, "took this run for dead"));
+    bk_intent_stop(i);
+}
+
 static void intent_refused(void **state)
 {
     struct fix *f = *state;
@@ -206,9 +225,9 @@ static void sinks_clock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(intents),       TEST(intent_refused), TEST(intent_stays),    TEST(one_at_a_time),
-        TEST(expired),       TEST(unreadable),     TEST(gone_or_changed), TEST(races),
-        TEST(lease_trouble), TEST(sinks_clock),
+        TEST(intents),       TEST(intent_taken),  TEST(intent_refused), TEST(intent_stays),
+        TEST(one_at_a_time), TEST(expired),       TEST(unreadable),     TEST(gone_or_changed),
+        TEST(races),         TEST(lease_trouble), TEST(sinks_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,12 +91,20 @@ static void of_a_backup(void **state)
     assert_int_equal(bk_packlist_get(sink, &m, &back, &n, &k.err), BAKE_E_CORRUPT);
     assert_int_equal(bk_packlist_write(ids, 2, &text, &k.err), 0);
     assert_int_equal(bk_sha256_hex_of(text.data, text.len, m.packs_sha256), 0);
+    m.n_packs = 2;
+    m.packs_size = text.len;
     assert_int_equal(bk_packlist_get(sink, &m, &back, &n, &k.err), BAKE_E_CORRUPT); /* missing */
     assert_int_equal(bk_sink_put(sink, "backups/" KIT_ID "/packs", text.data, text.len, 0, &k.err),
                      0);
     assert_int_equal(bk_packlist_get(sink, &m, &back, &n, &k.err), 0);
     assert_int_equal(n, 2);
     free(back);
+    m.n_packs = 1;
+    assert_int_equal(bk_packlist_get(sink, &m, &back, &n, &k.err), BAKE_E_CORRUPT);
+    m.n_packs = 2;
+    m.packs_size--;
+    assert_int_equal(bk_packlist_get(sink, &m, &back, &n, &k.err), BAKE_E_CORRUPT);
+    m.packs_size++;
     m.packs_sha256[0] ^= 1;
     assert_int_equal(bk_packlist_get(sink, &m, &back, &n, &k.err), BAKE_E_CORRUPT);
     bk_buf_free(&text);

@@ -162,7 +162,7 @@ static void test_store_only_still_checks_sinks(void **state)
     assert_int_equal(bk_diags_errors(f->diags), 3);
     assert_int_equal(load(f, BK_LOAD_STORE, "pipeline: p\nstore: {format: zip}\n" SINK),
                      BAKE_E_CONFIG);
-    assert_mistakes(f->diags, "2:17: 'format' must be 'archive', got 'zip'\n");
+    assert_mistakes(f->diags, "2:17: 'format' must be 'archive' or 'repository', got 'zip'\n");
 }
 
 static void test_no_file(void **state)

@@ -513,10 +513,9 @@ static void hands(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(all_kinds),  TP(many),
-                                       T(blobs),      TP(as_tar),
-                                       T(identities), T(damaged_content),
-                                       T(checking),   TP(damaged_records),
-                                       T(cancelled),  TP(hands)};
+    const struct CMUnitTest tests[] = {
+        T(all_kinds),  TP(many),           T(blobs),    TP(as_tar),
+        T(identities), T(damaged_content), T(checking), TP(damaged_records),
+        T(cancelled),  TP(hands)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
