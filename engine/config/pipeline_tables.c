@@ -28,7 +28,8 @@ const struct bake_option bk_top_options[] = {
 const char *const bk_top_also[] = {"sources",   "store",  "transforms", "sinks", "require",
                                    "retention", "verify", "schedule",   NULL};
 
-static const char *const formats[] = {"archive", "repository", NULL}; /* in the order of enum bk_format_id */
+static const char *const formats[] = {"archive", "repository",
+                                      NULL}; /* in the order of enum bk_format_id */
 
 const struct bake_option bk_store_options[] = {
     {.key = "format",

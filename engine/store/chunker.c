@@ -23,8 +23,8 @@ void bk_chunker_init(struct bk_chunker *c, uint64_t seed)
     c->loose = ~0ull << (64 - 14);
 }
 
-/* Rolls over data[from..to): where the hash meets the mask, one byte behind it, else 0. Four bytes at
- * a time: this loop sees every byte of a backup. */
+/* Rolls over data[from..to): where the hash meets the mask, one byte behind it, else 0. Four bytes
+ * at a time: this loop sees every byte of a backup. */
 static size_t scan(const uint64_t gear[256], const unsigned char *data, size_t from, size_t to,
                    uint64_t mask, uint64_t *hash)
 {

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 
 #define TABLES_MAX (4u << 20) /* bytes of tables that are kept */
 

@@ -308,9 +308,10 @@ static int prove_ref(void *arg, const struct bk_ref *ref, uint32_t level, struct
 {
     struct repo_reader *r = arg;
 
-    (void)level;
-    return bk_cancelled(r->cancel) ? cancelled(err)
-                                   : bk_fetch_check(r->fetch, &ref->id, ref->length, err);
+    if (bk_cancelled(r->cancel))
+        return cancelled(err);
+    /* A list's length is that of the stream below it. */
+    return bk_fetch_check(r->fetch, &ref->id, level > 0 ? 0 : ref->length, err);
 }
 
 /* The packs that hold the records, which were read but not checked in whole. */

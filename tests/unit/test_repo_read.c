@@ -420,6 +420,42 @@ static void damaged_records(void **state)
     free(data);
 }
 
+/* Records behind a list of lists, and the packs that hold them. */
+static void proven_records(void **state)
+{
+    struct fix *x = *state;
+    struct tree t = {0};
+    struct bk_mcomp c;
+    struct bk_compr *r;
+    struct bake_entry e;
+    char *data = many_files(&t, 20000, 1);
+    struct ms_object *o;
+    uint64_t segment, n;
+    struct bk_loc loc;
+
+    for (size_t i = 0; i < t.n; i++)
+        t.items[i].n = t.items[i].e.size = 0;
+    write_tree(x, &t, &c);
+    assert_int_equal(c.stream.levels, 1);
+    for (int damaged = 0; damaged < 2; damaged++) {
+        open_fetch(x, 0);
+        if (damaged) { /* the chunk table, of which reading has no need */
+            o = pack_of(x, &c.stream.refs[0].id, &loc, &segment);
+            o->data[o->n - BK_PACK_FOOTER - 10] ^= 1;
+        }
+        assert_int_equal(open_reader(x, &c, BK_COMPR_PROVE, &r), 0);
+        for (n = 0; bk_compr_next(r, &e, &x->k.err) == BAKE_OK;)
+            n++;
+        assert_int_equal(n, t.n);
+        assert_int_equal(bk_compr_finish(r, &x->k.err), damaged ? BAKE_E_CORRUPT : 0);
+        bk_compr_free(r);
+    }
+    assert_non_null(strstr(x->k.err.text, "its metadata"));
+    bk_mcomp_release(&c);
+    tree_free(&t);
+    free(data);
+}
+
 static void cancelled(void **state)
 {
     struct fix *x = *state;
@@ -514,8 +550,8 @@ static void hands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(all_kinds),  TP(many),           T(blobs),    TP(as_tar),
-        T(identities), T(damaged_content), T(checking), TP(damaged_records),
-        T(cancelled),  TP(hands)};
+        T(all_kinds),       TP(many),           T(blobs),    TP(as_tar),
+        T(identities),      T(damaged_content), T(checking), TP(damaged_records),
+        TP(proven_records), T(cancelled),       TP(hands)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

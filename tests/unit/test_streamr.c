@@ -141,6 +141,15 @@ static int see(void *arg, const struct bk_ref *ref, uint32_t level, struct bk_er
     return level > 0 && ++s->lists == s->skip ? BAKE_END : BAKE_OK;
 }
 
+static int accept(void *arg, const struct bk_ref *ref, uint32_t level, struct bk_err *err)
+{
+    (void)arg;
+    (void)ref;
+    (void)level;
+    (void)err;
+    return BAKE_OK;
+}
+
 static void each(void **state)
 {
     struct fix *x = *state;
@@ -155,9 +164,7 @@ static void each(void **state)
     assert_int_equal(bk_refs_each(x->f, &top, see, &first, &x->k.err), 0);
     assert_string_equal(first.order, "22100001000010000");
     top.refs[0].length++; /* a list that is not what the reference says */
-    assert_int_equal(
-        bk_refs_each(x->f, &top, see, &(struct seen){.skip = 0, .lists = 1000}, &x->k.err),
-        BAKE_E_CORRUPT);
+    assert_int_equal(bk_refs_each(x->f, &top, accept, NULL, &x->k.err), BAKE_E_CORRUPT);
     bk_refs_release(&top);
 }
 
