@@ -131,6 +131,25 @@ static void remove_objects(struct run *r)
     }
 }
 
+/* Between the check and the put a prune may have taken this run for dead, in some sink: there the
+ * manifest must not stay. */
+static int check_again(struct run *r, const char *manifest, struct bk_err *err)
+{
+    struct bk_store *s = r->session->store;
+    bool *had BK_FREE = calloc(s->n_sinks + 1, sizeof(*had));
+    int rc;
+
+    if (!had)
+        return bk_nomem(err);
+    for (size_t i = 0; i < s->n_sinks; i++)
+        had[i] = bk_store_sink_ok(s, i);
+    rc = bk_intent_check(r->intent, err);
+    for (size_t i = 0; i < s->n_sinks; i++)
+        if (had[i] && (rc < 0 || !bk_store_sink_ok(s, i)))
+            (void)bk_sink_remove(&s->sinks[i], manifest, NULL);
+    return rc;
+}
+
 static int commit(struct run *r, struct bk_err *err)
 {
     struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
@@ -152,9 +171,8 @@ static int commit(struct run *r, struct bk_err *err)
     if (rc == BAKE_E_EXISTS)
         return bk_fail(err, rc, "there is already a backup '%s'; nothing of it was changed",
                        r->manifest->id);
-    /* Between the check and the put a prune may have taken this run for dead. */
-    if (rc >= 0 && (rc = bk_intent_check(r->intent, err)) < 0)
-        (void)bk_store_remove(r->session->store, name, NULL);
+    if (rc >= 0)
+        rc = check_again(r, name, err);
     r->committed = rc >= 0;
     return rc;
 }
@@ -325,7 +343,12 @@ static int write_backup(struct run *r, struct bk_err *err)
         return rc;
     fill_plugins(r);
     (void)snprintf(name, sizeof(name), BK_WRITERS "%s", r->manifest->id);
-    rc = bk_intent_start(s->store, name, s->host, 0, &r->intent, err);
+    rc = bk_intent_start(s->store, name, s->host, BAKE_PUT_IF_ABSENT, &r->intent, err);
+    if (rc == BAKE_E_EXISTS)
+        return bk_fail(err, rc,
+                       "another run is making a backup '%s', or was killed while it did\n"
+                       "HINT: choose another --id, or run 'bakengine prune' after half an hour",
+                       r->manifest->id);
     if (rc < 0)
         return rc;
     expect_total(r);

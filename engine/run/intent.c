@@ -148,8 +148,8 @@ void bk_intent_stop(struct bk_intent *i)
         return;
     bk_cancel_fire(i->ending);
     pthread_join(i->thread, NULL);
-    /* One that stays expires. */
-    if (bk_store_remove(i->store, i->name, &why) < 0)
+    /* One that stays expires; where it was taken away, what has its name is another's. */
+    if (!i->lost && bk_store_remove(i->store, i->name, &why) < 0)
         bk_log(BAKE_LOG_WARN, "cannot remove '%s', it will expire: %s", i->name, why.text);
     intent_free(i);
 }

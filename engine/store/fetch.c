@@ -269,51 +269,56 @@ int bk_fetch_next_place(struct bk_fetch *f, struct bk_search *s, const struct bk
 
 /* ---- chunks ---------------------------------------------------------------------------------- */
 
-int bk_fetch_digest_ok(struct bk_fetch *f, const bk_id *id, const void *data, size_t n,
-                       bool *ret_ok, struct bk_err *err)
+struct bk_sha256 *bk_digest_take(struct bk_fetch *f)
 {
-    struct bk_sha256 *sha = NULL;
+    return f->n_digests > 0 ? f->digests[--f->n_digests] : NULL;
+}
+
+void bk_digest_give(struct bk_fetch *f, struct bk_sha256 *sha)
+{
+    if (sha && f->n_digests < BK_DIGESTS)
+        f->digests[f->n_digests++] = sha;
+    else
+        bk_sha256_free(sha);
+}
+
+int bk_digest_check(struct bk_sha256 **sha, const bk_id *id, const void *data, size_t n,
+                    bool *ret_ok, struct bk_err *err)
+{
     bk_id got;
 
-    pthread_mutex_lock(&f->lock);
-    if (f->n_digests > 0)
-        sha = f->digests[--f->n_digests];
-    pthread_mutex_unlock(&f->lock);
-    if (!sha) {
-        int rc = bk_sha256_new(&sha, err);
+    if (!*sha) {
+        int rc = bk_sha256_new(sha, err);
 
         if (rc < 0)
             return rc;
     }
-    bk_sha256_add(sha, data, n);
-    bk_sha256_end(sha, got.b);
+    bk_sha256_add(*sha, data, n);
+    bk_sha256_end(*sha, got.b);
     *ret_ok = bk_id_eq(&got, id);
-    pthread_mutex_lock(&f->lock);
-    if (f->n_digests < BK_DIGESTS) {
-        f->digests[f->n_digests++] = sha;
-        sha = NULL;
-    }
-    pthread_mutex_unlock(&f->lock);
-    bk_sha256_free(sha);
     return BAKE_OK;
 }
 
 static int hold_at(struct bk_fetch *f, const struct bk_place *at, const bk_id *id,
                    struct bk_held *ret, struct bk_err *err)
 {
+    struct bk_sha256 *sha = NULL;
     struct bk_seg *s;
     bool ok;
     int rc;
 
     pthread_mutex_lock(&f->lock);
     rc = bk_seg_hold(f, at->pack, at->loc.segment, &s, err);
+    if (rc >= 0)
+        sha = bk_digest_take(f);
     pthread_mutex_unlock(&f->lock);
     if (rc < 0)
         return rc;
     ret->segment = s;
     ret->data = s->plain + at->loc.offset;
     ret->n = at->loc.length;
-    rc = bk_fetch_digest_ok(f, id, ret->data, ret->n, &ok, err);
+    rc = bk_digest_check(&sha, id, ret->data, ret->n, &ok, err);
+    ret->digest = sha; /* given back with the chunk: the lock is not taken for it alone */
     if (rc >= 0 && ok)
         return BAKE_OK;
     bk_fetch_release(f, ret);
@@ -358,8 +363,9 @@ void bk_fetch_release(struct bk_fetch *f, struct bk_held *h)
         return;
     pthread_mutex_lock(&f->lock);
     bk_seg_release(f, h->segment);
+    bk_digest_give(f, h->digest);
     pthread_mutex_unlock(&f->lock);
-    h->segment = NULL;
+    h->segment = h->digest = NULL;
     h->data = NULL;
     h->n = 0;
 }
@@ -367,7 +373,7 @@ void bk_fetch_release(struct bk_fetch *f, struct bk_held *h)
 int bk_fetch_chunk(struct bk_fetch *f, const bk_id *id, uint64_t length, struct bk_buf *out,
                    struct bk_err *err)
 {
-    struct bk_held h = {NULL, 0, NULL};
+    struct bk_held h = {.n = 0};
     int rc = bk_fetch_hold(f, id, length, &h, err);
 
     if (rc < 0)

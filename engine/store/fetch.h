@@ -21,6 +21,7 @@ struct bk_held { /* a chunk's bytes, lent by the cache */
     const void *data;
     size_t n;
     void *segment; /* NULL: nothing is held */
+    void *digest;  /* the cache's own */
 };
 
 /* Lends the chunk's bytes, checked against its id, until bk_fetch_release(). length: what the

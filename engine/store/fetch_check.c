@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <string.h>
 
 #define TABLES_MAX (4u << 20) /* bytes of tables that are kept */
 
@@ -246,7 +245,7 @@ void bk_fetch_judge(struct bk_fetch *f, const struct bk_place *at, const bk_id *
 /* ---- segments -------------------------------------------------------------------------------- */
 
 /* Without the lock. *ret_good: how many of its chunks are what the table says. */
-static int look_at_all(struct bk_fetch *f, const struct bk_ftable *t, const struct bk_seg *s,
+static int look_at_all(const struct bk_ftable *t, const struct bk_seg *s, struct bk_sha256 **sha,
                        size_t *ret_good, struct bk_err *err)
 {
     int rc = BAKE_OK;
@@ -254,8 +253,8 @@ static int look_at_all(struct bk_fetch *f, const struct bk_ftable *t, const stru
 
     *ret_good = 0;
     for (size_t i = t->first[s->index]; i < t->first[s->index + 1] && rc >= 0; i++) {
-        rc = bk_fetch_digest_ok(f, &t->t.ids[i], s->plain + t->offsets[i], t->t.lengths[i], &ok,
-                                err);
+        rc =
+            bk_digest_check(sha, &t->t.ids[i], s->plain + t->offsets[i], t->t.lengths[i], &ok, err);
         *ret_good += rc >= 0 && ok;
     }
     return rc;
@@ -284,15 +283,18 @@ static void judge_segment(struct bk_fetch *f, struct bk_fpack *p, uint32_t segme
 static int prove(struct bk_fetch *f, struct bk_fpack *p, const struct bk_ftable *t,
                  uint32_t segment, struct bk_err *err)
 {
+    struct bk_sha256 *sha;
     struct bk_seg *s;
     size_t good;
     int rc = bk_seg_hold(f, p, segment, &s, err);
 
     if (rc < 0)
         return rc;
+    sha = bk_digest_take(f);
     pthread_mutex_unlock(&f->lock);
-    rc = look_at_all(f, t, s, &good, err);
+    rc = look_at_all(t, s, &sha, &good, err);
     pthread_mutex_lock(&f->lock);
+    bk_digest_give(f, sha);
     bk_seg_release(f, s);
     if (rc >= 0)
         judge_segment(f, p, segment, good, t->t.segments[segment].chunks);
@@ -353,7 +355,7 @@ static int check_at(struct bk_fetch *f, const struct bk_place *at, const bk_id *
 
 int bk_fetch_check(struct bk_fetch *f, const bk_id *id, uint64_t length, struct bk_err *err)
 {
-    struct bk_held h = {NULL, 0, NULL};
+    struct bk_held h = {.n = 0};
     struct bk_search s;
     struct bk_place at;
     struct bk_err why;

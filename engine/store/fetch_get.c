@@ -169,6 +169,39 @@ static int use_codec(struct bk_fetch *f, struct bk_fpack *p, const struct bk_str
     return rc;
 }
 
+/* A flipped bit can make a header of another version, or with a transform that nobody knows: the
+ * pack's own name tells whether it is so. */
+static int judge_head(struct bk_fetch *f, const struct bk_fpack *p, int rc, struct bk_err *err)
+{
+    bool ok = true;
+
+    if (bk_fetch_is_damage(rc) || rc == BAKE_E_CANCELLED || rc == BAKE_E_NOMEM)
+        return rc;
+    if (bk_fetch_name_ok(f, p, &ok, NULL) < 0 || ok)
+        return rc;
+    (void)bk_fail(err, BAKE_E_CORRUPT, "the pack's header is damaged");
+    return bk_fetch_prefix(f, p, err);
+}
+
+/* All packs of a store are written alike, as a rule. What is decoded in the wrong way fails, or
+ * does not match its digest. */
+static int do_without_head(struct bk_fetch *f, struct bk_fpack *p, int rc, struct bk_err *err)
+{
+    struct bk_codec *c = NULL;
+
+    if (!bk_fetch_is_damage(rc))
+        return rc;
+    pthread_mutex_lock(&f->lock);
+    bk_fetch_mark_bad(p, 0, err);
+    p->listed = true;
+    c = p->codec = f->codecs;
+    pthread_mutex_unlock(&f->lock);
+    if (!c)
+        return rc;
+    bk_err_clear(err);
+    return BAKE_OK;
+}
+
 static int parse_head(struct bk_fetch *f, struct bk_fpack *p, const void *data, size_t n,
                       struct bk_err *err)
 {
@@ -179,10 +212,14 @@ static int parse_head(struct bk_fetch *f, struct bk_fpack *p, const void *data, 
         bk_strv_free(&head.transforms);
         rc = bk_fail(err, BAKE_E_CORRUPT, "the pack's header is damaged");
     }
-    if (rc < 0)
-        return bk_fetch_prefix(f, p, err);
+    if (rc < 0) {
+        rc = judge_head(f, p, bk_fetch_prefix(f, p, err), err);
+        return do_without_head(f, p, rc, err);
+    }
     rc = use_codec(f, p, &head.transforms, err);
     bk_strv_free(&head.transforms);
+    if (rc < 0)
+        rc = do_without_head(f, p, judge_head(f, p, rc, err), err);
     return rc;
 }
 

@@ -139,9 +139,12 @@ struct bk_search { /* the places of a chunk, one after the other */
  * left: what was wrong with the first. */
 int bk_fetch_next_place(struct bk_fetch *f, struct bk_search *s, const struct bk_err *damage,
                         struct bk_place *ret, struct bk_err *err);
-/* Without the lock. BAKE_OK: these are the chunk's bytes. */
-int bk_fetch_digest_ok(struct bk_fetch *f, const bk_id *id, const void *data, size_t n,
-                       bool *ret_ok, struct bk_err *err);
+/* Under the lock: an idle one, or NULL; and back (NULL is fine). */
+struct bk_sha256 *bk_digest_take(struct bk_fetch *f);
+void bk_digest_give(struct bk_fetch *f, struct bk_sha256 *sha);
+/* Without the lock. *ret_ok: these are the chunk's bytes. *sha is made when it is NULL. */
+int bk_digest_check(struct bk_sha256 **sha, const bk_id *id, const void *data, size_t n,
+                    bool *ret_ok, struct bk_err *err);
 /* Under the lock: the segments of a pack are not to be had; what for. err may be what is wrong with
  * one chunk. */
 void bk_fetch_mark_bad(struct bk_fpack *p, uint64_t segments, const struct bk_err *why);

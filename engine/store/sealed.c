@@ -218,10 +218,11 @@ int bk_sealed_pack_table(struct bk_store *s, struct bk_sink *sink, const bk_id *
     bk_pack_name(pack, name);
     if (size < BK_PACK_FOOTER + BK_PACK_HEAD_MIN)
         return bk_fail(err, BAKE_E_CORRUPT, "%s: '%s' is cut", sink->label, name);
-    if ((rc = bk_sealed_range(sink, name, size - BK_PACK_FOOTER, BK_PACK_FOOTER, &bytes, err)) <
-            0 ||
-        (rc = bk_pack_foot_parse((unsigned char *)bytes.data, size, &foot, err)) < 0)
-        return rc;
+    rc = bk_sealed_range(sink, name, size - BK_PACK_FOOTER, BK_PACK_FOOTER, &bytes, err);
+    if (rc >= 0)
+        rc = bk_pack_foot_parse((unsigned char *)bytes.data, size, &foot, err);
+    if (rc < 0)
+        return bk_prefix(err, "%s: '%s'", sink->label, name);
     bk_buf_clear(&bytes);
     rc = bk_sealed_range(
         sink, name, 0, foot.table_offset < BK_PACK_HEAD_MAX ? foot.table_offset : BK_PACK_HEAD_MAX,

@@ -37,7 +37,7 @@ static void cursor_release(struct cursor *c)
 static int descend(struct cursor *c, const struct bk_ref *ref, struct bk_err *err)
 {
     struct bk_refs *list = &c->lists[c->depth + 1];
-    struct bk_held h = {NULL, 0, NULL};
+    struct bk_held h = {.n = 0};
     int rc = bk_fetch_hold(c->fetch, &ref->id, 0, &h, err);
     bool ok;
 

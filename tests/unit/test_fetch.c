@@ -348,7 +348,7 @@ static void *read_many(void *arg)
     for (uint64_t i = 0; i < r->n; i++) {
         uint64_t number = r->want ? i : rk_next(&r->seed) % r->n;
         bk_id id = chunk_of(number, data);
-        struct bk_held h = {NULL, 0, NULL};
+        struct bk_held h = {.n = 0};
         struct bk_err err = {0};
         int rc;
 

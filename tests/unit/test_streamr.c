@@ -236,7 +236,7 @@ static void read_records(struct fix *x, const struct bk_refs *refs, char *ret, s
     assert_int_equal(bk_records_new(x->f, refs, 1u << 20, &r, &x->k.err), 0);
     while ((rc = bk_records_next(r, &e, &x->k.err)) != BAKE_END) {
         size_t n = strlen(ret);
-        int number;
+        int number = 0;
 
         if (rc < 0) {
             assert_true(bk_fetch_is_damage(rc));
@@ -244,7 +244,8 @@ static void read_records(struct fix *x, const struct bk_refs *refs, char *ret, s
             last = -2;
             continue;
         }
-        assert_int_equal(sscanf(e.e.path, "d%5d", &number), 1);
+        for (const char *digit = e.e.path + 1; *digit; digit++)
+            number = number * 10 + (*digit - '0');
         if (number != last + 1)
             (void)snprintf(ret + n, cap - n, last >= 0 ? "%d %d-" : "%.0d%d-", last >= 0 ? last : 0,
                            number);
