@@ -142,7 +142,7 @@ static int walk_carried(struct bk_walk *w, const struct bk_held *h, bool *ret_wh
                         struct bk_err *err)
 {
     bool begins = w->carry.len == 0;
-    size_t used;
+    size_t used = 0;
     int rc;
 
     if (bk_buf_add(&w->carry, h->data, h->n) < 0)

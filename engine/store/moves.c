@@ -141,8 +141,8 @@ static int parse_moves(json_t *j, const char *name, struct bk_moved *m, struct b
         return bk_fail(err, BAKE_E_CORRUPT, "'%s': 'moves' is missing", name);
     json_object_foreach(moves, left, right)
     {
-        bk_id from, *to;
-        size_t n;
+        bk_id from, *to = NULL;
+        size_t n = 0;
         int rc;
 
         if (!bk_unhex(left, from.b, sizeof(from.b)) || !json_is_array(right))
