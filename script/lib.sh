@@ -14,8 +14,9 @@ BUILD_PACKAGES="
 
 # What the tests need on top of that.
 TEST_PACKAGES="
-    acl attr bats clang-format-14 clang-tidy-14 cron git jq libcap2-bin libcmocka-dev mount procps
-    python3 python3-jsonschema python3-yaml rsync shellcheck tar time tzdata util-linux zstd"
+    acl attr bats borgbackup clang-format-14 clang-tidy-14 cron git jq libcap2-bin libcmocka-dev mount
+    procps python3 python3-jsonschema python3-yaml restic rsync shellcheck tar time tzdata util-linux
+    zstd"
 
 say() { printf '%s\n' "$*" >&2; }
 
