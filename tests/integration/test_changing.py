@@ -163,21 +163,30 @@ class Changing(bake.Bench):
     def test_a_file_that_shrinks(self):
         """What was promised and is not there any more is not made up in silence."""
         src = self.path("src")
+        pipeline = self.pipeline({"all": src})
+        for _ in range(20):  # files that shrink before they are opened are nothing to speak of
+            noticed = self.shrink_beside_a_run(src, pipeline)
+            self.bake("verify", pipeline, "--level", "read")
+            if noticed:
+                break
+        else:
+            self.fail("no run noticed that files shrank while they were read")
+        self.bake("restore", pipeline, "--target", self.path("out"))
+
+    def shrink_beside_a_run(self, src, pipeline):
         for i in range(6):
             self.random_file(f"src/f{i}", 8 << 20)
-        pipeline = self.pipeline({"all": src})
         p = self.start("run", pipeline, "--json")
         for _ in range(200):
             for i in range(6):
-                os.truncate(f"{src}/f{i}", random.randrange(8 << 20))
+                size = os.path.getsize(f"{src}/f{i}")
+                os.truncate(f"{src}/f{i}", size - min(size, random.randrange(1 << 20)))
             if p.poll() is not None:
                 break
         run = self.finish(p, timeout=120)
         self.assertIn(run.code, (0, 3), str(run))
         component = run.of("component")[0]
-        self.assertGreater(component["warnings"] + component["missing"], 0, str(run))
-        self.bake("verify", pipeline, "--level", "read")
-        self.bake("restore", pipeline, "--target", self.path("out"))
+        return component["warnings"] + component["missing"] > 0
 
     def test_the_source_goes_away(self):
         src = self.small_tree("src")
