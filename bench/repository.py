@@ -70,7 +70,7 @@ def machine(options, legs):
         "processor": (lines_of("/proc/cpuinfo", "model name") or ["unknown"])[0],
         "cores": len(os.sched_getaffinity(0)),
         "memory": int(lines_of("/proc/meminfo", "MemTotal")[0].split()[0]) * 1024,
-        "kernel": os.uname().release,
+        "kernel": os.uname().release.split("-")[0],
         "file_system": file_system(options.work),
         "load_at_start": os.getloadavg()[0],
         "versions": {leg.name: leg.version() for leg in legs},

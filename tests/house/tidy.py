@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """clang-tidy over every .c file of the product, by the build's compile_commands.json. A file that
 was clean is not looked at again until it, a header it includes, .clang-tidy or its flags change:
-BUILD_DIR/tidy holds one empty file for each clean state. Usage: tidy.py BUILD_DIR"""
+BUILD_DIR/tidy holds one empty file for each clean state. Usage: tidy.py BUILD_DIR [--deep]
+--deep has the static analyzer as well, which takes thirty times as long."""
 import concurrent.futures
 import hashlib
 import json
@@ -49,15 +50,16 @@ def state_of(entry, version):
     return digest.hexdigest()
 
 
-def look_at(clang_tidy, build, cache, version, name, entry):
+def look_at(clang_tidy, build, cache, version, item):
     """What clang-tidy says of one file; "" if nothing."""
-    state = state_of(entry, version)
+    name, entry = item
+    state = state_of(entry, version + " ".join(clang_tidy).encode())
     if state is None:
         return f"{name}: does not get through the preprocessor"
     mark = os.path.join(cache, state)
     if os.path.exists(mark):
         return ""
-    done = subprocess.run([clang_tidy, "--quiet", "-p", build, os.path.join(house.TOP, name)],
+    done = subprocess.run([*clang_tidy, "--quiet", "-p", build, os.path.join(house.TOP, name)],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     said = done.stdout.strip()
     if done.returncode == 0 and not said:
@@ -66,18 +68,19 @@ def look_at(clang_tidy, build, cache, version, name, entry):
     return said or done.stderr.strip() or f"{name}: clang-tidy exited with {done.returncode}"
 
 
-def check(build):
-    clang_tidy, cache = tool(), os.path.join(build, "tidy")
+def check(build, deep):
+    clang_tidy = [tool()] if deep else [tool(), "--checks=-clang-analyzer-*"]
+    cache = os.path.join(build, "tidy")
     os.makedirs(cache, exist_ok=True)
-    version = subprocess.run([clang_tidy, "--version"], check=True, stdout=subprocess.PIPE).stdout
+    version = subprocess.run([clang_tidy[0], "--version"], check=True, stdout=subprocess.PIPE).stdout
     todo = dict(commands(build))
     if not todo:
         return [f"'{build}/compile_commands.json' names no file of the product"]
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        said = pool.map(lambda item: look_at(clang_tidy, build, cache, version, *item),
+        said = pool.map(lambda item: look_at(clang_tidy, build, cache, version, item),
                         sorted(todo.items()))
         return [text.replace(house.TOP + "/", "") for text in said if text]
 
 
 if __name__ == "__main__":
-    house.finish("tidy", check(os.path.abspath(sys.argv[1])))
+    house.finish("tidy", check(os.path.abspath(sys.argv[1]), "--deep" in sys.argv[2:]))

@@ -20,5 +20,8 @@ set_target_properties(index_memory PROPERTIES
   RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 add_test(NAME bench.index_memory COMMAND index_memory 1000000)
 set_tests_properties(bench.index_memory PROPERTIES TIMEOUT 60 LABELS "bench")
+if(BAKE_SANITIZE) # which would be measured too
+  set_tests_properties(bench.index_memory PROPERTIES LABELS "bench;heavy")
+endif()
 add_test(NAME bench.index_memory_long COMMAND index_memory)
 set_tests_properties(bench.index_memory_long PROPERTIES TIMEOUT 300 LABELS "bench;long")

@@ -8,3 +8,7 @@ foreach(test zstd zstd_memory)
     ${conformance}/host.c ${conformance}/options.c ${conformance}/report.c
     ${conformance}/subject.c)
 endforeach()
+# What a sanitizer allocates beside it says nothing of memory.
+if(BAKE_SANITIZE)
+  set_tests_properties(unit.zstd_memory PROPERTIES LABELS "unit;heavy")
+endif()
