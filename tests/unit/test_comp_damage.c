@@ -71,6 +71,31 @@ static void one_file(void **state)
     fix_release(&f);
 }
 
+/* A file's time in the tar is another than in the listing, though its content is right: it is bad.
+ */
+static void one_header(void **state)
+{
+    (void)state;
+    struct fix f;
+    struct tree_got g;
+
+    fix_init(&f, 0);
+    struct ms_object *o = comp_stored(&f.k, &f.c, "data");
+    char *at = memmem(o->data, o->n, "mtime=1762344000", 16);
+
+    assert_non_null(at);
+    at[15] ^= 1;
+    f.t.loose = true;
+    tree_read(&f.k, &f.c, &f.t, 0, &g);
+    assert_int_equal(g.rc, BAKE_E_CORRUPT);
+    assert_int_equal(g.bad.n, 1);
+    assert_string_equal(g.bad.items[0], f.t.items[0].path);
+    assert_int_equal(g.entries, FILES - 1);
+    assert_int_equal(g.lost.n, 0);
+    tree_got_free(&g);
+    fix_release(&f);
+}
+
 static void data_cut(void **state)
 {
     (void)state;
@@ -256,10 +281,11 @@ static void no_data(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_file),        cmocka_unit_test(data_cut),
-        cmocka_unit_test(data_changed),    cmocka_unit_test(data_gone),
-        cmocka_unit_test(listing_damaged), cmocka_unit_test(they_disagree),
-        cmocka_unit_test(no_listing),      cmocka_unit_test(no_data),
+        cmocka_unit_test(one_file),      cmocka_unit_test(one_header),
+        cmocka_unit_test(data_cut),      cmocka_unit_test(data_changed),
+        cmocka_unit_test(data_gone),     cmocka_unit_test(listing_damaged),
+        cmocka_unit_test(they_disagree), cmocka_unit_test(no_listing),
+        cmocka_unit_test(no_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
