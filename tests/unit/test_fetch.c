@@ -32,7 +32,7 @@ static int check(struct fix *x, uint64_t number)
     return rc;
 }
 
-static unsigned gets(struct fix *x) { return x->k.ms[0].calls[MS_GET_BEGIN]; }
+static unsigned n_gets(struct fix *x) { return x->k.ms[0].calls[MS_GET_BEGIN]; }
 
 static size_t bad_packs(struct fix *x)
 {
@@ -55,7 +55,7 @@ static void all_chunks(void **state)
     for (uint64_t i = 0; i < 200; i++)
         assert_int_equal(get(x, i), 0);
     /* Ten segments one by one; of the second pack the header came with the first segment. */
-    assert_in_range(gets(x), 10, 12);
+    assert_in_range(n_gets(x), 10, 12);
     for (uint64_t i = 200; i-- > 0;)
         assert_int_equal(get(x, i), 0);
     assert_int_equal(bk_fetch_chunk(x->f, &none, 5, &b, &x->k.err), BAKE_E_NOTFOUND);
@@ -80,7 +80,7 @@ static void announced(void **state)
         for (uint64_t i = from; i < from + 160; i++)
             assert_int_equal(get(x, i), 0);
     }
-    assert_int_equal(gets(x), 2);
+    assert_int_equal(n_gets(x), 2);
 }
 
 /* The threads that run ahead do it all. */
@@ -109,7 +109,7 @@ static void ahead(void **state)
     ms_heal(&x->k.ms[0]);
     for (uint64_t i = 0; i < 60; i++)
         assert_int_equal(get(x, i), 0);
-    assert_int_equal(gets(x), 0);
+    assert_int_equal(n_gets(x), 0);
     assert_int_equal(x->f->ahead, 0);
 }
 
@@ -179,11 +179,11 @@ static void checked_once(void **state)
     open_fetch(x, 4u << 20); /* hardly a segment is kept */
     for (uint64_t i = 0; i < 100; i++)
         assert_int_equal(check(x, i), 0);
-    before = gets(x);
+    before = n_gets(x);
     assert_in_range(before, 5, 5 + 4 + 1); /* segments, the table, a header */
     for (uint64_t i = 0; i < 100; i++)
         assert_int_equal(check(x, i), 0);
-    assert_int_equal(gets(x), before);
+    assert_int_equal(n_gets(x), before);
     for (uint64_t i = 0; i < 101; i++) { /* the last is not known */
         bk_id id = chunk_id(i);
 
@@ -427,11 +427,11 @@ static void sink_fails(void **state)
     assert_int_equal(get(x, 0), 0);
     ms_fault(&x->k.ms[0], MS_GET_BEGIN, "packs/", 0, 0, BAKE_E_AUTH);
     assert_int_equal(get(x, 50), BAKE_E_AUTH);
-    before = gets(x);
+    before = n_gets(x);
     assert_int_equal(get(x, 50), BAKE_E_AUTH);
     assert_int_equal(check(x, 30), BAKE_E_AUTH);
-    assert_in_range(gets(x), before, before + 4); /* the table is asked for */
-    assert_int_equal(get(x, 1), 0);               /* it is here */
+    assert_in_range(n_gets(x), before, before + 4); /* the table is asked for */
+    assert_int_equal(get(x, 1), 0);                 /* it is here */
     assert_int_equal(bad_packs(x), 0);
 }
 
