@@ -51,6 +51,20 @@ static int need_together(const struct bk_plugin *p, const struct op *ops, size_t
                          missing);
 }
 
+static int check_groups(const struct bk_plugin *p, struct bk_err *err)
+{
+    const struct bake_source_ops *o = &p->source;
+    const struct op hold[] = {OP(o, hold), OP(o, release), OP(o, redeem)};
+    const struct op back[] = {OP(o, restore_begin), OP(o, switch_group), OP(o, restore_end)};
+    const struct op both[] = {OP(o, restore_begin), OP(o, writer_open)};
+    int rc = need_together(p, hold, BK_LEN(hold), err);
+    if (rc == 0)
+        rc = need_together(p, back, BK_LEN(back), err);
+    if (rc == 0 && o->restore_begin)
+        rc = need_together(p, both, BK_LEN(both), err);
+    return rc;
+}
+
 static int check_source(const struct bk_plugin *p, struct bk_err *err)
 {
     const struct bake_source_ops *o = &p->source;
@@ -70,7 +84,7 @@ static int check_source(const struct bk_plugin *p, struct bk_err *err)
     /* Trees come back by put_entry(): whoever yields them and restores has it, nobody else. */
     if (rc == 0 && (o->put_entry || (o->writer_open && o->next)))
         rc = need_together(p, both_ways, BK_LEN(both_ways), err);
-    return rc;
+    return rc == 0 ? check_groups(p, err) : rc;
 }
 
 /* ".zst": a dot, then lower-case letters and digits; it becomes part of object names. */

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 #define BAKE_ABI_MAJOR 1 /* part of the entry symbol; a new major may break */
-#define BAKE_ABI_MINOR 0 /* +1 for every appended member, option type or op */
+#define BAKE_ABI_MINOR 1 /* +1 for every appended member, option type or op */
 
 /* ---- results: the values are pinned; 0 and 1 are not errors --------------------------------- */
 
@@ -69,6 +69,13 @@ struct bake_host {
     /* from the thread that the plugin was called on */
     int (*vfail)(struct bake_ctx *, int rc, const char *fmt, va_list); /* returns rc */
     int (*sleep_ms)(struct bake_ctx *, uint32_t ms); /* BAKE_OK, or BAKE_E_CANCELLED early */
+
+    /* Since 1.1; sources only. Before a source changes what must be undone even if this process
+     * dies, the engine keeps `what` durably: a JSON object, for the source's own redeem(). *id 0:
+     * a new obligation, whose id it becomes; else the one that `what` takes the place of. Unless
+     * this returns OK nothing may be changed. */
+    int (*oblige)(struct bake_ctx *, const char *what, uint64_t *id);
+    int (*redeemed)(struct bake_ctx *, uint64_t id); /* it is undone, or need not be any more */
 };
 
 struct bake_ctx {
@@ -192,11 +199,22 @@ struct bake_entry { /* one object of a tree */
 
 enum bake_purpose { BAKE_RESTORE = 1, BAKE_INSPECT = 2, BAKE_DRILL = 3 };
 
+/* bake_restore.flags */
+#define BAKE_RESTORE_KEEP_RUNNING (1u << 0) /* stop nothing: the user has (--skip-stop) */
+#define BAKE_RESTORE_KEEP_STOPPED (1u << 1) /* at the end all runs or stands as it did before */
+
 struct bake_restore {
     size_t struct_size;
     int purpose;
     int force; /* replace what is there */
+    /* since 1.1 */
+    uint32_t flags;
+    const char *backup;   /* the backup's id */
+    const char *as_group; /* restore the group under this name; or NULL */
 };
+
+/* hold(): flags */
+#define BAKE_HOLD_PREVIEW (1u << 0) /* only say in ret->facts what would be done */
 
 struct bake_source_ops {
     size_t struct_size;
@@ -240,6 +258,41 @@ struct bake_source_ops {
 
     void (*interrupt)(void *self); /* optional; any thread; only wakes a blocked call */
     void (*close)(void *self);
+
+    /* ---- since 1.1: groups. Optional; hold, release and redeem together. ---- */
+
+    /* Makes what the chosen components of a group are read from stand still, until release(). All
+     * are read in between. A failure is that of all of them; release() is called then too. facts:
+     * what was (would be) done, for people: {"stops": [...], "pauses": [...]}. */
+    int (*hold)(void *self, struct bake_ctx *, const char *group,
+                const struct bake_component *const *chosen, size_t n, uint32_t flags,
+                struct bake_result *ret);
+    /* Once all is read, failed or cancelled (ctx then is not: it must be done): puts everything
+     * back as it was and waits until it is. facts: {"stopped_seconds": 3.2, ...}. */
+    int (*release)(void *self, struct bake_ctx *, const char *group, struct bake_result *ret);
+    /* Undoes what an obligation tells of, if it still is as it was left: in another process, at
+     * any later time, perhaps once more. OK: undone, or there is nothing to undo. */
+    int (*redeem)(struct bake_ctx *, const void *cfg, const char *what);
+    /* Optional. When a verb that may act begins: redeems what this source keeps elsewhere than
+     * with the engine, and removes what it kept for a time that is over. */
+    int (*tidy)(void *self, struct bake_ctx *);
+
+    /* Restoring a group; together. restore_begin says in ret_stage[i] when chosen[i] is written.
+     * For each stage from 0 to the highest: all its writers, each up to commit() (staged and
+     * whole, not in use yet); then, but after the last stage, switch_group. At last restore_end.
+     * chosen[].facts are as recorded. writer_open returning BAKE_E_NOTFOUND: there is no place for
+     * this component any more, which does not make the group's restore fail. */
+    int (*restore_begin)(void *self, struct bake_ctx *, const struct bake_restore *,
+                         const char *group, const struct bake_component *const *chosen, size_t n,
+                         uint32_t *ret_stage);
+    int (*switch_group)(void *self, struct bake_ctx *, const char *group);
+    /* good: all was written: takes into use what is not yet, makes the group run (or stand) as it
+     * should and checks it. If that fails, or !good (ctx then is not cancelled: it must be done):
+     * data and state are put back as they were before restore_begin(). */
+    int (*restore_end)(void *self, struct bake_ctx *, const char *group, int good,
+                       struct bake_result *ret);
+    /* Optional: puts back what a good restore of the group replaced, while it is still kept. */
+    int (*undo_group)(void *self, struct bake_ctx *, const char *group);
 };
 
 /* ---- transforms ------------------------------------------------------------------------------ */

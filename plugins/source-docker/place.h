@@ -1,0 +1,40 @@
+/* Directories whose content is replaced by a restore: the new content is staged beside the old one,
+ * taken into use in one step, and the old one kept until it is dropped. */
+#ifndef DOCKER_PLACE_H
+#define DOCKER_PLACE_H
+
+#include "model.h"
+
+struct dk_place;
+
+struct dk_place_spec { /* which directory; borrowed */
+    const struct dk_container *container; /* exists, may never have been started; NULL: a volume */
+    const char *path;                     /* in the container */
+    const char *volume;                   /* without a container: the volume's root */
+    const char *backup;                   /* the backup's id, for the labels of what is kept */
+    bool empty; /* nothing will be put: a database's directory, which its image fills again */
+};
+
+/* Finds out how (an exchange of two directories where both lie on one file system and can be
+ * reached, by us or by a helper container; else copies through the daemon) and makes the staging
+ * area. Says what it lacks room for before anything is written: bytes is what will be put. */
+int dk_place_open(struct dk_source *s, struct bake_ctx *ctx, const struct dk_place_spec *spec,
+                  uint64_t bytes, struct dk_place **ret);
+/* As bake_source_ops. Nothing outside of the staging area is touched. */
+int dk_place_put(struct dk_place *p, struct bake_ctx *ctx, const struct bake_entry *entry);
+int dk_place_write(struct dk_place *p, struct bake_in *in);
+int dk_place_entry_end(struct dk_place *p, int good);
+int dk_place_staged(struct dk_place *p); /* all is there: durable, times and modes set */
+
+/* Everything that uses the directory is stopped. Before it acts, dk_place_json() must have been
+ * promised (hold.h): undo works from it alone, in another process, at any step. */
+int dk_place_switch(struct dk_place *p, struct bake_ctx *ctx);
+json_t *dk_place_json(const struct dk_place *p); /* a new reference; NULL: out of memory */
+void dk_place_close(struct dk_place *p); /* removes the staging area unless it was switched */
+
+/* By its JSON: puts the old content back if the switch was done or begun (idempotent), removing
+ * what was staged; or forgets the old content. */
+int dk_place_undo(struct dk_source *s, struct bake_ctx *ctx, const json_t *place);
+int dk_place_drop(struct dk_source *s, struct bake_ctx *ctx, const json_t *place);
+
+#endif
