@@ -33,6 +33,7 @@ static const struct bk_flag flags[] = {
     BOOL_FLAG("cron", cron, "as crontab lines"),
     BOOL_FLAG("install", install, "put them into the crontab, in place of earlier ones"),
     BOOL_FLAG("remove", remove, "take them out of the crontab"),
+    BOOL_FLAG("redeem", redeem, "put back what runs that died have left stopped, and nothing else"),
     STR_FLAG("type", type, "TYPE", "full, incremental or differential"),
     STR_FLAG("parent", parent, "ID", "the backup to compare with"),
     STR_FLAG("id", id, "ID", "the new backup's id, instead of one that is made"),

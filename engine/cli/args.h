@@ -10,7 +10,7 @@
 
 struct bk_args { /* every flag there is; each verb's table says which of them it takes */
     bool json, quiet, verbose, help;
-    bool dry_run, force, no_verify, probe, all, cron, install, remove;
+    bool dry_run, force, no_verify, probe, all, cron, install, remove, redeem;
     const char *type, *parent, *id, *at, *target, *from, *host, *level, *output, *user;
     struct bk_strv only, tags, components, paths;
     const char *pos[BK_MAX_POSITIONAL];

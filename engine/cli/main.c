@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/signals.h"
+#include "run/duty.h"
 
 #include <locale.h>
 #include <sys/resource.h>
@@ -19,6 +20,7 @@ static const char *const restore_flags[] = {"at",   "component", "path",  "targe
 static const char *const verify_flags[] = {"all", "level", "host", NULL};
 static const char *const prune_flags[] = {"dry-run", NULL};
 static const char *const schedule_flags[] = {"cron", "install", "remove", "output", "user", NULL};
+static const char *const doctor_flags[] = {"redeem", NULL};
 static const char *const init_flags[] = {"force", NULL};
 
 const struct bk_verb bk_verbs[] = {
@@ -50,7 +52,7 @@ const struct bk_verb bk_verbs[] = {
     {"init", "[DIR]", "write a first pipeline and its .env.example", 0, 1, false, init_flags,
      bk_verb_init},
     {"doctor", "[PIPELINE]", "look at this installation, and at what a pipeline needs", 0, 1, false,
-     NULL, bk_verb_doctor},
+     doctor_flags, bk_verb_doctor},
     {NULL, NULL, NULL, 0, 0, false, NULL, NULL},
 };
 
@@ -63,6 +65,13 @@ static void sum_up(struct bk_cli *cli, int rc)
     bk_json_set_str(e, "status", rc < 0 ? "failed" : "ok");
     bk_json_set_u64(e, "exit_code", (uint64_t)bk_exit_code(rc));
     bk_event_send(&cli->reporter, e);
+}
+
+/* Verbs that act redeem what is left; the others only say that there is something. */
+static void warn_of_duties(const struct bk_verb *verb)
+{
+    if (verb->run != bk_verb_run && verb->run != bk_verb_restore && verb->run != bk_verb_doctor)
+        bk_duty_warn();
 }
 
 static int run_verb(struct bk_cli *cli)
@@ -79,6 +88,7 @@ static int run_verb(struct bk_cli *cli)
                          json                      ? 1000
                          : tty && !cli->args.quiet ? 200
                                                    : 0);
+        warn_of_duties(cli->verb);
         rc = cli->verb->run(cli, &err);
         bk_log_status(NULL);
         if (json && !cli->summed_up)

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "cli/cli.h"
+#include "run/duty.h"
 #include "run/lock.h"
 
 #include <stdio.h>
@@ -106,7 +107,26 @@ static void check_pipeline(struct doctor *d, const char *file)
     bk_session_close(&s);
 }
 
-int bk_verb_doctor(struct bk_cli *cli, struct bk_err *err)
+/* What runs that died have left: nothing else is looked at. */
+static int redeem(struct bk_cli *cli, struct bk_err *err)
+{
+    size_t left = 0;
+    int rc = bk_duty_redeem(cli->cancel, &cli->reporter, &left, err);
+
+    if (rc >= 0 && cli->args.json) {
+        json_t *doc = json_object();
+
+        bk_json_set_bool(doc, "healthy", left == 0);
+        bk_json_set_u64(doc, "left", left);
+        rc = bk_cli_json(doc, err);
+    }
+    if (rc >= 0 && left > 0)
+        rc = bk_fail(err, BAKE_E_IO, "%zu thing%s could not be put back, as named above", left,
+                     left == 1 ? "" : "s");
+    return rc;
+}
+
+static int look(struct bk_cli *cli, struct bk_err *err)
 {
     struct doctor d = {cli, cli->args.json ? json_array() : NULL, BAKE_OK};
     struct bk_registry *reg;
@@ -131,4 +151,11 @@ int bk_verb_doctor(struct bk_cli *cli, struct bk_err *err)
             return rc;
     }
     return d.worst < 0 ? bk_fail(err, d.worst, "something needs attention; see above") : BAKE_OK;
+}
+
+int bk_verb_doctor(struct bk_cli *cli, struct bk_err *err)
+{
+    if (cli->args.redeem)
+        return redeem(cli, err);
+    return look(cli, err);
 }

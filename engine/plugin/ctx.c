@@ -102,6 +102,24 @@ static int host_sleep_ms(struct bake_ctx *c, uint32_t ms)
     return ctx->cancel ? bk_cancel_sleep(ctx->cancel, ms) : plain_sleep(ms);
 }
 
+static int host_oblige(struct bake_ctx *c, const char *what, uint64_t *id)
+{
+    struct bk_ctx *ctx = ctx_of(c);
+    if (!ctx->duty)
+        return bk_fail(&ctx->err, BAKE_E_UNSUPPORTED,
+                       "nothing can be held here, as nobody would put it back");
+    return ctx->duty->oblige(ctx->duty->arg, what, id, &ctx->err);
+}
+
+static int host_redeemed(struct bake_ctx *c, uint64_t id)
+{
+    struct bk_ctx *ctx = ctx_of(c);
+    if (!ctx->duty)
+        return bk_fail(&ctx->err, BAKE_E_UNSUPPORTED, "no obligation %llu is known here",
+                       (unsigned long long)id);
+    return ctx->duty->redeemed(ctx->duty->arg, id, &ctx->err);
+}
+
 static const struct bake_host host = {
     .struct_size = sizeof(struct bake_host),
     .abi_major = BAKE_ABI_MAJOR,
@@ -112,6 +130,8 @@ static const struct bake_host host = {
     .vreport = host_vreport,
     .vfail = host_vfail,
     .sleep_ms = host_sleep_ms,
+    .oblige = host_oblige,
+    .redeemed = host_redeemed,
 };
 
 void bk_ctx_init(struct bk_ctx *ctx, struct bk_cancel *cancel, const char *label_fmt, ...)

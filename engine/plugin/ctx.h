@@ -10,12 +10,20 @@
  * printable, subject likewise ("" when there is none). */
 typedef void bk_report_fn(void *arg, int severity, const char *subject, const char *text);
 
+/* What keeps a source's obligations (run/duty.h). Any thread. */
+struct bk_ctx_duty {
+    int (*oblige)(void *arg, const char *what, uint64_t *id, struct bk_err *err);
+    int (*redeemed)(void *arg, uint64_t id, struct bk_err *err);
+    void *arg;
+};
+
 struct bk_ctx {
     struct bake_ctx base;     /* first: a struct bake_ctx * is a struct bk_ctx * */
     char label[96];           /* "source 'system' (files)": names it in messages */
     struct bk_cancel *cancel; /* borrowed */
     bk_report_fn *report;     /* NULL: reports become log messages */
     void *report_arg;
+    const struct bk_ctx_duty *duty; /* NULL: nothing can be promised here (oblige() fails) */
     struct bk_err err; /* of the last failure; the caller of the plugin takes and clears it */
 };
 

@@ -2,6 +2,7 @@
 #ifndef BK_STORE_H
 #define BK_STORE_H
 
+#include "config/defaults.h"
 #include "flow/chain.h"
 #include "store/sink.h"
 
@@ -13,8 +14,7 @@
 /* A transform that the pipeline does not name, with its options at their defaults. */
 struct bk_default {
     struct bk_transform transform;
-    void *cfg;
-    struct bk_optmem *mem;
+    struct bk_defaults options;
     struct bk_default *next;
 };
 
@@ -26,13 +26,16 @@ struct bk_store {
     enum bk_format_id format;        /* as the store says, or will */
     uint64_t chunker_seed;           /* of a repository */
     struct bk_repo *repo;            /* a repository's shared parts (repo.h) */
+    struct bk_bundles *bundles;      /* of the backup that is being written (bundle.c), or NULL */
     bool disagrees;                  /* with the pipeline: found while opening */
     struct bk_transform *transforms; /* the pipeline's, in writing order */
     size_t n_transforms;
     struct bk_sink *sinks;
     struct bk_err *failed; /* one per sink: rc != 0 once it is not used any more in this run */
     size_t n_sinks;
-    pthread_mutex_t lock;        /* over failed[] */
+    pthread_mutex_t lock;        /* over failed[], held and lags */
+    size_t held;                 /* groups, now: lag.h */
+    struct bk_lag *lags;         /* what only one sink has */
     struct bk_default *defaults; /* transforms.c's, under its lock */
     pthread_mutex_t defaults_lock;
 };

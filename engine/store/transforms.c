@@ -1,8 +1,6 @@
 /* From a manifest's transform names to plugins with options. */
 #include "store/transforms.h"
 
-#include "config/options.h"
-
 #include <stdlib.h>
 
 static const struct bk_transform *of_pipeline(const struct bk_store *s, const char *name)
@@ -15,32 +13,18 @@ static const struct bk_transform *of_pipeline(const struct bk_store *s, const ch
 
 static void default_free(struct bk_default *d)
 {
-    bk_optmem_free(d->mem);
-    free(d->cfg);
+    bk_defaults_release(&d->options);
     free(d);
 }
 
 static int fill_defaults(struct bk_default *d, const struct bk_plugin *plugin, struct bk_err *err)
 {
-    struct bk_opt_job job = {.options = plugin->options, .what = plugin->full_name, .dir = "/"};
-    struct bk_diags *diags = NULL;
-    int rc;
+    int rc = bk_defaults_make(plugin, &d->options, err);
 
-    d->cfg = calloc(1, plugin->desc.config_size + 1);
-    if (!d->cfg)
-        return bk_nomem(err);
+    if (rc == BAKE_E_CONFIG)
+        bk_hint(err, "name the pipeline file instead of the store's address");
     d->transform.plugin = plugin;
-    d->transform.cfg = d->cfg;
-    if ((rc = bk_optmem_new(&d->mem, err)) < 0 ||
-        (rc = bk_diags_new(plugin->full_name, &diags, err)) < 0)
-        return rc;
-    rc = bk_options_apply(&job, NULL, d->cfg, d->mem, diags, err);
-    if (rc >= 0 && bk_diags_errors(diags) > 0)
-        rc = bk_fail(err, BAKE_E_CONFIG,
-                     "transform '%s' cannot be reversed without options\n"
-                     "HINT: name the pipeline file instead of the store's address",
-                     plugin->desc.name);
-    bk_diags_free(diags);
+    d->transform.cfg = d->options.cfg;
     return rc;
 }
 

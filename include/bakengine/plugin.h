@@ -263,12 +263,12 @@ struct bake_source_ops {
 
     /* Makes what the chosen components of a group are read from stand still, until release(). All
      * are read in between. A failure is that of all of them; release() is called then too. facts:
-     * what was (would be) done, for people: {"stops": [...], "pauses": [...]}. */
+     * what was (would be) done, for people: lists "stops", "pauses", "keeps". */
     int (*hold)(void *self, struct bake_ctx *, const char *group,
                 const struct bake_component *const *chosen, size_t n, uint32_t flags,
                 struct bake_result *ret);
     /* Once all is read, failed or cancelled (ctx then is not: it must be done): puts everything
-     * back as it was and waits until it is. facts: {"stopped_seconds": 3.2, ...}. */
+     * back as it was and waits until it is. facts: "stopped_seconds" and more. */
     int (*release)(void *self, struct bake_ctx *, const char *group, struct bake_result *ret);
     /* Undoes what an obligation tells of, if it still is as it was left: in another process, at
      * any later time, perhaps once more. OK: undone, or there is nothing to undo. */

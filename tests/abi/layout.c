@@ -7,6 +7,7 @@
     _Static_assert(sizeof(void *) != 8 || offsetof(struct st, m) == (offset), #st "." #m " moved")
 #define MINOR_0(st, size)                                                                          \
     _Static_assert(sizeof(void *) != 8 || sizeof(struct st) >= (size), #st " shrank")
+#define MINOR_1(st, size) MINOR_0(st, size)
 #define FIXED(st, size)                                                                            \
     _Static_assert(sizeof(void *) != 8 || sizeof(struct st) == (size), #st " changed its size")
 #define IS(name, value) _Static_assert((name) == (value), #name " changed its value")
@@ -21,6 +22,9 @@ AT(bake_host, cancel_fd, 32);
 AT(bake_host, vreport, 40);
 AT(bake_host, vfail, 48);
 AT(bake_host, sleep_ms, 56);
+MINOR_1(bake_host, 80);
+AT(bake_host, oblige, 64);
+AT(bake_host, redeemed, 72);
 
 /* bake_ctx: engine-private members follow the first */
 AT(bake_ctx, host, 0);
@@ -97,6 +101,10 @@ MINOR_0(bake_restore, 16);
 AT(bake_restore, struct_size, 0);
 AT(bake_restore, purpose, 8);
 AT(bake_restore, force, 12);
+MINOR_1(bake_restore, 40);
+AT(bake_restore, flags, 16);
+AT(bake_restore, backup, 24);
+AT(bake_restore, as_group, 32);
 
 MINOR_0(bake_source_ops, 136);
 AT(bake_source_ops, struct_size, 0);
@@ -116,6 +124,15 @@ AT(bake_source_ops, commit, 104);
 AT(bake_source_ops, writer_close, 112);
 AT(bake_source_ops, interrupt, 120);
 AT(bake_source_ops, close, 128);
+MINOR_1(bake_source_ops, 200);
+AT(bake_source_ops, hold, 136);
+AT(bake_source_ops, release, 144);
+AT(bake_source_ops, redeem, 152);
+AT(bake_source_ops, tidy, 160);
+AT(bake_source_ops, restore_begin, 168);
+AT(bake_source_ops, switch_group, 176);
+AT(bake_source_ops, restore_end, 184);
+AT(bake_source_ops, undo_group, 192);
 
 MINOR_0(bake_transform_ops, 72);
 AT(bake_transform_ops, struct_size, 0);

@@ -67,6 +67,34 @@ static int fake_sleep_ms(struct bake_ctx *ctx, uint32_t ms)
     return poll(&p, 1, (int)ms) > 0 ? BAKE_E_CANCELLED : BAKE_OK;
 }
 
+static int fake_oblige(struct bake_ctx *ctx, const char *what, uint64_t *id)
+{
+    struct fakehost *f = of(ctx);
+    pthread_mutex_lock(&f->lock);
+    if (*id == 0)
+        *id = ++f->last_duty;
+    if (*id <= FAKEHOST_DUTIES) {
+        free(f->duties[*id - 1]);
+        f->duties[*id - 1] = strdup(what);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return *id <= FAKEHOST_DUTIES ? BAKE_OK : BAKE_E_NOMEM;
+}
+
+static int fake_redeemed(struct bake_ctx *ctx, uint64_t id)
+{
+    struct fakehost *f = of(ctx);
+    bool known;
+    pthread_mutex_lock(&f->lock);
+    known = id > 0 && id <= FAKEHOST_DUTIES && f->duties[id - 1];
+    if (known) {
+        free(f->duties[id - 1]);
+        f->duties[id - 1] = NULL;
+    }
+    pthread_mutex_unlock(&f->lock);
+    return known ? BAKE_OK : BAKE_E_INTERNAL;
+}
+
 static const struct bake_host host = {
     .struct_size = sizeof(host),
     .abi_major = BAKE_ABI_MAJOR,
@@ -77,6 +105,8 @@ static const struct bake_host host = {
     .vreport = fake_vreport,
     .vfail = fake_vfail,
     .sleep_ms = fake_sleep_ms,
+    .oblige = fake_oblige,
+    .redeemed = fake_redeemed,
 };
 
 void fakehost_init(struct fakehost *f)
@@ -103,6 +133,8 @@ void fakehost_clear(struct fakehost *f)
 void fakehost_free(struct fakehost *f)
 {
     fakehost_clear(f);
+    for (size_t i = 0; i < FAKEHOST_DUTIES; i++)
+        free(f->duties[i]);
     free(f->reports);
     (void)close(f->cancel_pipe[0]);
     (void)close(f->cancel_pipe[1]);

@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#define FAKEHOST_DUTIES 64
+
 struct fakehost_report {
     int severity;
     char *subject, *text;
@@ -21,6 +23,8 @@ struct fakehost {
     size_t n_logs;
     int failed;      /* rc of the last failure, 0: none yet */
     char fail[1500]; /* and its text */
+    uint64_t last_duty;
+    char *duties[FAKEHOST_DUTIES]; /* what id i + 1 promises; NULL: redeemed */
     atomic_int cancelled;
     int cancel_pipe[2];
 };

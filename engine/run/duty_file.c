@@ -1,0 +1,255 @@
+/* Files of obligations. */
+#include "run/duty_file.h"
+
+#include "base/cleanup.h"
+#include "base/digest.h"
+#include "base/io.h"
+#include "base/str.h"
+#include "run/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_LIMIT (16u << 20)
+
+int bk_duty_dir(char **ret, struct bk_err *err)
+{
+    char *state BK_FREE = NULL;
+    int rc = bk_state_dir(&state, err);
+
+    if (rc < 0)
+        return rc;
+    *ret = bk_asprintf("%s/obligations", state);
+    return *ret ? BAKE_OK : bk_nomem(err);
+}
+
+static void obligation_release(struct bk_obligation *o)
+{
+    free(o->source);
+    free(o->plugin);
+    free(o->pipeline);
+    free(o->what);
+    memset(o, 0, sizeof(*o));
+}
+
+static struct bk_obligation *find(struct bk_duty_file *f, uint64_t id)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->items[i].id == id)
+            return &f->items[i];
+    return NULL;
+}
+
+static void forget(struct bk_duty_file *f, uint64_t id)
+{
+    struct bk_obligation *o = find(f, id);
+
+    if (!o)
+        return;
+    obligation_release(o);
+    *o = f->items[--f->n];
+}
+
+/* Takes the place of the one with the same id. */
+static int keep(struct bk_duty_file *f, const struct bk_obligation *o, struct bk_err *err)
+{
+    struct bk_obligation copy = {.id = o->id,
+                                 .source = bk_strdup(o->source),
+                                 .plugin = bk_strdup(o->plugin),
+                                 .pipeline = bk_strdup(o->pipeline),
+                                 .what = bk_strdup(o->what)};
+    struct bk_obligation *more = realloc(f->items, (f->n + 1) * sizeof(*more));
+
+    if (more)
+        f->items = more;
+    if (!more || !copy.source || !copy.plugin || !copy.pipeline || !copy.what) {
+        obligation_release(&copy);
+        return bk_nomem(err);
+    }
+    forget(f, o->id);
+    f->items[f->n++] = copy;
+    return BAKE_OK;
+}
+
+/* One line, whole and durable, or nothing of it: what a full disk left of it is taken back. */
+static int append(struct bk_duty_file *f, json_t *line, struct bk_err *err)
+{
+    struct bk_buf b BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    off_t end = lseek(f->fd, 0, SEEK_END);
+    int rc = bk_json_text(line, 0, &b, err);
+
+    if (rc < 0)
+        return rc;
+    bk_buf_str(&b, "\n");
+    if (b.failed)
+        return bk_nomem(err);
+    if (end >= 0 && bk_write_full(f->fd, b.data, b.len) == 0 && fdatasync(f->fd) == 0)
+        return BAKE_OK;
+    rc = bk_fail_errno(err, errno, "cannot write '%s'", f->path);
+    if (end >= 0 && ftruncate(f->fd, end) == 0)
+        (void)fdatasync(f->fd);
+    return rc;
+}
+
+static json_t *to_json(const struct bk_obligation *o)
+{
+    json_t *j = json_object();
+
+    bk_json_set_str(j, "op", "oblige");
+    bk_json_set_u64(j, "id", o->id);
+    bk_json_set_str(j, "source", o->source);
+    bk_json_set_str(j, "plugin", o->plugin);
+    bk_json_set_str(j, "pipeline", o->pipeline);
+    bk_json_set_str(j, "what", o->what);
+    return j;
+}
+
+int bk_duty_file_add(struct bk_duty_file *f, struct bk_obligation *o, struct bk_err *err)
+{
+    bool is_new = o->id == 0;
+    json_t *line BK_JSON = NULL;
+    int rc;
+
+    if (!is_new && !find(f, o->id))
+        return bk_fail(err, BAKE_E_INTERNAL, "there is no obligation %llu to replace",
+                       (unsigned long long)o->id);
+    if (is_new)
+        o->id = ++f->last;
+    line = to_json(o);
+    rc = line ? append(f, line, err) : bk_nomem(err);
+    if (rc >= 0)
+        rc = keep(f, o, err);
+    if (rc < 0 && is_new)
+        o->id = 0;
+    return rc;
+}
+
+int bk_duty_file_drop(struct bk_duty_file *f, uint64_t id, struct bk_err *err)
+{
+    json_t *line BK_JSON = json_object();
+    int rc;
+
+    if (!find(f, id))
+        return bk_fail(err, BAKE_E_INTERNAL, "there is no obligation %llu to redeem",
+                       (unsigned long long)id);
+    bk_json_set_str(line, "op", "redeemed");
+    bk_json_set_u64(line, "id", id);
+    rc = append(f, line, err);
+    if (rc >= 0)
+        forget(f, id);
+    return rc;
+}
+
+int bk_duty_file_new(struct bk_duty_file *ret, struct bk_err *err)
+{
+    char *dir BK_FREE = NULL;
+    unsigned char random[8];
+    char hex[2 * sizeof(random) + 1];
+    int rc = bk_duty_dir(&dir, err);
+
+    if (rc < 0 || (rc = bk_mkdir_p(dir, 0700, err)) < 0 ||
+        (rc = bk_random(random, sizeof(random), err)) < 0)
+        return rc;
+    bk_hex(random, sizeof(random), hex);
+    ret->path = bk_asprintf("%s/%ld-%s", dir, (long)getpid(), hex);
+    if (!ret->path)
+        return bk_nomem(err);
+    ret->fd = open(ret->path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (ret->fd < 0 || flock(ret->fd, LOCK_EX | LOCK_NB) < 0)
+        rc = bk_fail_errno(err, errno, "cannot make '%s'", ret->path);
+    else
+        rc = bk_fsync_dir(dir, err);
+    if (rc < 0)
+        bk_duty_file_close(ret);
+    return rc;
+}
+
+/* A line that a crash cut short never counted: its oblige() had not returned. */
+static int read_line(struct bk_duty_file *f, const char *text, size_t n, struct bk_err *err)
+{
+    json_t *j BK_JSON = NULL;
+    struct bk_obligation o = {0};
+    const char *op = NULL, *source = NULL, *plugin = NULL, *pipeline = NULL, *what = NULL;
+    int rc = bk_json_parse(text, n, f->path, &j, err);
+
+    if (rc < 0 || (rc = bk_json_str(j, f->path, "op", &op, err)) < 0 ||
+        (rc = bk_json_u64(j, f->path, "id", &o.id, err)) < 0)
+        return rc;
+    if (o.id > f->last)
+        f->last = o.id;
+    if (bk_streq(op, "redeemed")) {
+        forget(f, o.id);
+        return BAKE_OK;
+    }
+    if ((rc = bk_json_str(j, f->path, "source", &source, err)) < 0 ||
+        (rc = bk_json_str(j, f->path, "plugin", &plugin, err)) < 0 ||
+        (rc = bk_json_str(j, f->path, "pipeline", &pipeline, err)) < 0 ||
+        (rc = bk_json_str(j, f->path, "what", &what, err)) < 0)
+        return rc;
+    o.source = (char *)source;
+    o.plugin = (char *)plugin;
+    o.pipeline = (char *)pipeline;
+    o.what = (char *)what;
+    return keep(f, &o, err);
+}
+
+static int read_all(struct bk_duty_file *f, struct bk_err *err)
+{
+    struct bk_buf b BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    const char *at, *end;
+    int rc = bk_read_file(f->path, FILE_LIMIT, &b, err);
+
+    at = b.data ? b.data : "";
+    while (rc >= 0 && (end = memchr(at, '\n', b.len - (size_t)(at - b.data)))) {
+        rc = read_line(f, at, (size_t)(end - at), err);
+        at = end + 1;
+        if (at == b.data + b.len)
+            break;
+    }
+    /* What stands behind the last newline must not be joined with what is appended. */
+    if (rc >= 0 && b.len > 0 && at < b.data + b.len && ftruncate(f->fd, at - b.data) < 0)
+        rc = bk_fail_errno(err, errno, "cannot cut '%s'", f->path);
+    return rc;
+}
+
+int bk_duty_file_take(const char *path, struct bk_duty_file *ret, struct bk_err *err)
+{
+    struct stat st;
+    int rc;
+
+    ret->path = bk_strdup(path);
+    if (!ret->path)
+        return bk_nomem(err);
+    ret->fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    if (ret->fd < 0)
+        rc = errno == ENOENT ? BAKE_END : bk_fail_errno(err, errno, "cannot open '%s'", path);
+    else if (flock(ret->fd, LOCK_EX | LOCK_NB) < 0)
+        rc = errno == EWOULDBLOCK ? BAKE_END : bk_fail_errno(err, errno, "cannot lock '%s'", path);
+    else /* whoever had it may have removed it meanwhile */
+        rc = fstat(ret->fd, &st) == 0 && st.st_nlink == 0 ? BAKE_END : read_all(ret, err);
+    if (rc == BAKE_OK)
+        return BAKE_OK;
+    if (ret->fd >= 0) /* what cannot be read is not removed: somebody must look at it */
+        (void)close(ret->fd);
+    ret->fd = -1;
+    bk_duty_file_close(ret);
+    return rc;
+}
+
+void bk_duty_file_close(struct bk_duty_file *f)
+{
+    if (f->fd >= 0) {
+        if (f->n == 0)
+            (void)unlink(f->path);
+        (void)close(f->fd);
+    }
+    while (f->n > 0)
+        obligation_release(&f->items[--f->n]);
+    free(f->items);
+    free(f->path);
+    *f = (struct bk_duty_file)BK_DUTY_FILE_INIT;
+}
