@@ -1,0 +1,49 @@
+#!/bin/sh
+# Does what the official postgres image's entry point is documented to do: initialises an empty
+# data directory with POSTGRES_USER, _PASSWORD(_FILE), _DB, _INITDB_ARGS and the files of
+# /docker-entrypoint-initdb.d, with a server that listens on its socket only; then runs the server.
+set -eu
+
+setting() { # setting NAME DEFAULT: $NAME, or what the file $NAME_FILE holds
+    eval "value=\${$1:-} file=\${$1_FILE:-}"
+    [ -z "$file" ] || value=$(cat "$file")
+    eval "$1=\${value:-\$2}"
+}
+
+[ "${1:-}" = postgres ] || exec "$@"
+if [ "$(id -u)" = 0 ]; then
+    mkdir -p "$PGDATA" /run/postgresql
+    chmod 700 "$PGDATA"
+    chown -R postgres: "$PGDATA" /run/postgresql
+    exec gosu postgres "$0" "$@"
+fi
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    setting POSTGRES_PASSWORD ""
+    setting POSTGRES_USER postgres
+    setting POSTGRES_DB "$POSTGRES_USER"
+    setting POSTGRES_HOST_AUTH_METHOD scram-sha-256
+    if [ -z "$POSTGRES_PASSWORD" ] && [ "$POSTGRES_HOST_AUTH_METHOD" != trust ]; then
+        echo "no superuser password is given" >&2
+        exit 1
+    fi
+    printf '%s\n' "$POSTGRES_PASSWORD" >/tmp/pw
+    set -f
+    # shellcheck disable=SC2086 # a list of arguments
+    initdb -U "$POSTGRES_USER" --pwfile=/tmp/pw ${POSTGRES_PASSWORD:+--no-sync} ${POSTGRES_INITDB_ARGS:-}
+    set +f
+    rm /tmp/pw
+    printf 'host all all all %s\n' "$POSTGRES_HOST_AUTH_METHOD" >>"$PGDATA/pg_hba.conf"
+    export PGPASSWORD="$POSTGRES_PASSWORD" PGUSER="$POSTGRES_USER"
+    pg_ctl -w -o "-c listen_addresses=''" start
+    [ "$POSTGRES_DB" = postgres ] || createdb=$(printf 'CREATE DATABASE "%s"' "$POSTGRES_DB")
+    [ -z "${createdb:-}" ] || psql -d postgres -qc "$createdb"
+    for f in /docker-entrypoint-initdb.d/*.sql; do
+        [ ! -e "$f" ] || psql -v ON_ERROR_STOP=1 -q -d "$POSTGRES_DB" -f "$f"
+    done
+    # A server that is still initialising must not be taken for a ready one: tests may ask for more
+    # time for that.
+    sleep "${BAKE_INIT_SLEEP:-0}"
+    pg_ctl -w -m fast stop
+    unset PGPASSWORD PGUSER
+fi
+exec "$@"
