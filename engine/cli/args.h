@@ -12,6 +12,9 @@ struct bk_args { /* every flag there is; each verb's table says which of them it
     bool json, quiet, verbose, help;
     bool dry_run, force, no_verify, probe, all, cron, install, remove, redeem;
     const char *type, *parent, *id, *at, *target, *from, *host, *level, *output, *user;
+    /* restore, of groups */
+    bool skip_stop, skip_start, undo;
+    const char *stack, *as_project;
     struct bk_strv only, tags, components, paths;
     const char *pos[BK_MAX_POSITIONAL];
     size_t n_pos;

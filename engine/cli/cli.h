@@ -39,9 +39,10 @@ struct bk_view {
 };
 int bk_view_open(struct bk_cli *cli, unsigned catalog_flags, struct bk_view *ret,
                  struct bk_err *err);
-/* The backup args.pos[1] stands for (NULL: latest), with --at. */
+/* The backup args.pos[1] stands for (NULL: latest), with --at; and what it holds. */
 int bk_view_find(struct bk_cli *cli, struct bk_view *v, const char *id,
-                 const struct bk_backup **ret, struct bk_err *err);
+                 const struct bk_backup **ret, const struct bk_manifest **ret_manifest,
+                 struct bk_err *err);
 /* A component by its name; BK_E_NOSTORE when there is none, or it had failed. */
 int bk_view_component(const struct bk_manifest *m, const char *name, const struct bk_mcomp **ret,
                       struct bk_err *err);

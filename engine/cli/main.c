@@ -15,8 +15,9 @@ static const char *const probe_flag[] = {"probe", NULL};
 static const char *const host_flag[] = {"host", NULL};
 static const char *const read_flags[] = {"at", "from", "host", NULL};
 static const char *const diff_flags[] = {"component", "from", "host", NULL};
-static const char *const restore_flags[] = {"at",   "component", "path",  "target", "from",
-                                            "host", "dry-run",   "force", NULL};
+static const char *const restore_flags[] = {
+    "at",      "component", "path",      "stack",      "target",     "from", "host",
+    "dry-run", "force",     "skip-stop", "skip-start", "as-project", "undo", NULL};
 static const char *const verify_flags[] = {"all", "level", "host", NULL};
 static const char *const prune_flags[] = {"dry-run", NULL};
 static const char *const schedule_flags[] = {"cron", "install", "remove", "output", "user", NULL};

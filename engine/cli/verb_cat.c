@@ -77,6 +77,7 @@ int bk_verb_cat(struct bk_cli *cli, struct bk_err *err)
     const char *path = cli->args.pos[3];
     char *first BK_FREE = NULL, *none BK_FREE = NULL;
     const struct bk_backup *b;
+    const struct bk_manifest *m;
     const struct bk_mcomp *c;
     struct bk_view v;
     int rc;
@@ -86,15 +87,15 @@ int bk_verb_cat(struct bk_cli *cli, struct bk_err *err)
     rc = bk_view_open(cli, 0, &v, err);
     if (rc < 0)
         return rc;
-    rc = bk_view_find(cli, &v, cli->args.pos[1], &b, err);
+    rc = bk_view_find(cli, &v, cli->args.pos[1], &b, &m, err);
     if (rc >= 0)
-        rc = bk_view_component(b->manifest, cli->args.pos[2], &c, err);
+        rc = bk_view_component(m, cli->args.pos[2], &c, err);
     if (rc >= 0 && path && c->kind != BAKE_TREE)
         rc = bk_fail(err, BK_E_USAGE, "component '%s' is one stream: it has no paths", c->name);
     if (rc >= 0)
-        rc = cat_one(cli, &v, b->manifest, c, path ? path + strspn(path, "/") : NULL, &first, err);
+        rc = cat_one(cli, &v, m, c, path ? path + strspn(path, "/") : NULL, &first, err);
     if (rc >= 0 && first)
-        rc = cat_one(cli, &v, b->manifest, c, first, &none, err);
+        rc = cat_one(cli, &v, m, c, first, &none, err);
     bk_view_close(&v);
     return rc;
 }

@@ -248,12 +248,10 @@ int bk_verb_diff(struct bk_cli *cli, struct bk_err *err)
 
     if (rc < 0)
         return rc;
-    rc = bk_view_find(cli, &v, cli->args.pos[1], &before, err);
+    rc = bk_view_find(cli, &v, cli->args.pos[1], &before, &o.before, err);
     if (rc >= 0)
-        rc = bk_view_find(cli, &v, cli->args.pos[2], &after, err);
+        rc = bk_view_find(cli, &v, cli->args.pos[2], &after, &o.after, err);
     if (rc >= 0) {
-        o.before = before->manifest;
-        o.after = after->manifest;
         rc = diff(cli, &v, &o, err);
     }
     bk_buf_free(&o.line);

@@ -9,11 +9,28 @@
 
 static const char *quality(const struct bk_backup *b)
 {
+    if (b->foreign)
+        return "foreign";
     if (!b->manifest)
         return "damaged";
     if (b->good)
         return "good";
     return b->missing.n > 0 && bk_manifest_good(b->manifest) ? "incomplete" : "partial";
+}
+
+/* Without its manifest, as making that would mean reading all of it. */
+static json_t *foreign_json(const struct bk_backup *b)
+{
+    json_t *j = json_object();
+
+    bk_json_set_str(j, "id", b->id);
+    bk_json_set_str(j, "status", quality(b));
+    bk_json_set_str(j, "pipeline", "-");
+    bk_json_set_str(j, "stack", b->foreign->stack);
+    bk_json_set_str(j, "object", b->foreign->object);
+    bk_json_set_time(j, "start", b->foreign->time_ns);
+    bk_json_set_u64(j, "bytes_stored", b->foreign->size);
+    return j;
 }
 
 static json_t *backup_json(const struct bk_backup *b)
@@ -55,35 +72,53 @@ static int list_json(const struct bk_catalog *c, struct bk_err *err)
 
     for (size_t i = 0; i < c->n; i++)
         json_array_append_new(list, backup_json(&c->backups[i]));
+    for (size_t i = 0; i < c->n_foreign; i++)
+        json_array_append_new(list, foreign_json(&c->foreign[i]));
     json_object_set_new(doc, "backups", list);
     return bk_cli_json(doc, err);
 }
 
+static void list_line(const struct bk_backup *b, int width)
+{
+    char time[BK_TIME_CAP] = "?", in_text[24] = "?", stored_text[24] = "?";
+    uint64_t in, stored, entries, warnings;
+
+    if (b->foreign || b->manifest)
+        bk_format_time(time, bk_backup_time(b) / 1000000000 * 1000000000);
+    if (b->foreign)
+        bk_format_size(stored_text, sizeof(stored_text), b->foreign->size);
+    if (b->manifest) {
+        bk_manifest_totals(b->manifest, &in, &stored, &entries, &warnings);
+        bk_format_size(in_text, sizeof(in_text), in);
+        bk_format_size(stored_text, sizeof(stored_text), stored);
+    }
+    printf("%-*s  %-20s  %-10s  %10s  %10s  %s%s\n", width, b->id, time, quality(b), in_text,
+           stored_text, b->foreign ? "stack " : "",
+           b->foreign    ? b->foreign->stack
+           : b->verified ? b->verified
+                         : "");
+    if (!b->foreign && !b->manifest)
+        bk_log(BAKE_LOG_WARN, "%s", b->damage.text);
+}
+
+static int widest(const struct bk_backup *all, size_t n, int width)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((int)strlen(all[i].id) > width)
+            width = (int)strlen(all[i].id);
+    return width;
+}
+
 static void list_text(const struct bk_catalog *c)
 {
-    int width = 2;
+    int width = widest(c->foreign, c->n_foreign, widest(c->backups, c->n, 2));
 
-    for (size_t i = 0; i < c->n; i++)
-        if ((int)strlen(c->backups[i].id) > width)
-            width = (int)strlen(c->backups[i].id);
     printf("%-*s  %-20s  %-10s  %10s  %10s  %s\n", width, "ID", "STARTED", "STATUS", "SIZE",
            "STORED", "VERIFIED");
-    for (size_t i = 0; i < c->n; i++) {
-        const struct bk_backup *b = &c->backups[i];
-        char time[BK_TIME_CAP] = "?", in_text[24] = "?", stored_text[24] = "?";
-        uint64_t in, stored, entries, warnings;
-
-        if (b->manifest) {
-            bk_manifest_totals(b->manifest, &in, &stored, &entries, &warnings);
-            bk_format_time(time, b->manifest->start_ns / 1000000000 * 1000000000);
-            bk_format_size(in_text, sizeof(in_text), in);
-            bk_format_size(stored_text, sizeof(stored_text), stored);
-        }
-        printf("%-*s  %-20s  %-10s  %10s  %10s  %s\n", width, b->id, time, quality(b), in_text,
-               stored_text, b->verified ? b->verified : "");
-        if (!b->manifest)
-            bk_log(BAKE_LOG_WARN, "%s", b->damage.text);
-    }
+    for (size_t i = 0; i < c->n; i++)
+        list_line(&c->backups[i], width);
+    for (size_t i = 0; i < c->n_foreign; i++)
+        list_line(&c->foreign[i], width);
 }
 
 int bk_verb_list(struct bk_cli *cli, struct bk_err *err)
@@ -95,7 +130,7 @@ int bk_verb_list(struct bk_cli *cli, struct bk_err *err)
         return rc;
     if (cli->args.json)
         rc = list_json(v.catalog, err);
-    else if (v.catalog->n == 0)
+    else if (v.catalog->n + v.catalog->n_foreign == 0)
         bk_log(BAKE_LOG_INFO, "there is no backup yet\nHINT: 'bakengine run' makes one");
     else
         list_text(v.catalog);

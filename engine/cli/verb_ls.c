@@ -140,22 +140,23 @@ static int ls_entries(struct bk_cli *cli, struct bk_view *v, const struct bk_man
 int bk_verb_ls(struct bk_cli *cli, struct bk_err *err)
 {
     const struct bk_backup *b;
+    const struct bk_manifest *m;
     const struct bk_mcomp *c = NULL;
     struct bk_view v;
     int rc = bk_view_open(cli, 0, &v, err);
 
     if (rc < 0)
         return rc;
-    rc = bk_view_find(cli, &v, cli->args.pos[1], &b, err);
+    rc = bk_view_find(cli, &v, cli->args.pos[1], &b, &m, err);
     if (rc >= 0 && cli->args.n_pos > 2) {
-        rc = bk_view_component(b->manifest, cli->args.pos[2], &c, err);
+        rc = bk_view_component(m, cli->args.pos[2], &c, err);
         if (rc >= 0 && c->kind != BAKE_TREE)
             rc = bk_fail(err, BK_E_USAGE, "component '%s' is one stream: there is nothing to list",
                          c->name);
         if (rc >= 0)
-            rc = ls_entries(cli, &v, b->manifest, c, err);
+            rc = ls_entries(cli, &v, m, c, err);
     } else if (rc >= 0) {
-        rc = ls_components(cli, b->manifest, err);
+        rc = ls_components(cli, m, err);
     }
     bk_view_close(&v);
     return rc;

@@ -9,8 +9,10 @@ static void show_component(const struct bk_mcomp *c)
 {
     char in[24], stored[24], count[32], time[24];
 
-    printf("  %s (%s, from '%s'): %s", c->name, c->kind == BAKE_TREE ? "tree" : "blob", c->source,
-           bk_status_name(c->status));
+    printf("  %s (%s", c->name, c->kind == BAKE_TREE ? "tree" : "blob");
+    if (c->source)
+        printf(", from '%s'", c->source);
+    printf("): %s", bk_status_name(c->status));
     if (c->status == BK_STATUS_FAILED) {
         printf(": %s\n", c->error ? c->error : "?");
         return;
@@ -19,28 +21,38 @@ static void show_component(const struct bk_mcomp *c)
         printf(", %s entries", bk_format_count(count, sizeof(count), c->entries));
     if (c->unchanged > 0)
         printf(" (%s unchanged)", bk_format_count(count, sizeof(count), c->unchanged));
-    printf(", %s -> %s in %s\n", bk_format_size(in, sizeof(in), c->bytes_in),
-           bk_format_size(stored, sizeof(stored), c->bytes_stored),
-           bk_format_duration(time, sizeof(time), c->duration_ms));
+    printf(", %s", bk_format_size(in, sizeof(in), c->bytes_in));
+    if (!c->in.bundle) /* there nobody can say whose bytes are whose */
+        printf(" -> %s", bk_format_size(stored, sizeof(stored), c->bytes_stored));
+    if (c->source)
+        printf(" in %s", bk_format_duration(time, sizeof(time), c->duration_ms));
+    printf("\n");
     if (c->warnings || c->missing)
         printf("    %llu warnings, %llu things could not be read\n",
                (unsigned long long)c->warnings, (unsigned long long)c->missing);
+    if (c->in.bundle)
+        printf("    %-8s %s in %s\n", "data", c->in.path, c->in.bundle);
     for (size_t i = 0; i < c->n_objects; i++)
         printf("    %-8s %s (%s)\n", c->objects[i].role, c->objects[i].name,
                bk_format_size(in, sizeof(in), c->objects[i].size));
 }
 
-static void show_text(const struct bk_backup *b)
+static void show_text(const struct bk_backup *b, const struct bk_manifest *m)
 {
-    const struct bk_manifest *m = b->manifest;
-    char start[BK_TIME_CAP], end[BK_TIME_CAP];
+    char start[BK_TIME_CAP], end[BK_TIME_CAP], size[24];
     const char *name;
     json_t *value;
 
     printf("backup      %s\npipeline    %s on host %s\ntype        %s\nstarted     %s\nended"
            "       %s\nstatus      %s\nengine      %s\n",
            m->id, m->pipeline, m->host, m->type, bk_format_time(start, m->start_ns),
-           bk_format_time(end, m->end_ns), b->good ? "good" : "not good", m->engine);
+           bk_format_time(end, m->end_ns),
+           b->foreign ? "foreign"
+           : b->good  ? "good"
+                      : "not good",
+           m->engine);
+    if (b->foreign)
+        printf("stack       %s\n", b->foreign->stack);
     if (m->parent)
         printf("parent      %s\n", m->parent);
     printf("plugins    ");
@@ -55,6 +67,9 @@ static void show_text(const struct bk_backup *b)
     printf("%sverified    %s\n", m->tags.n ? "\n" : "", b->verified ? b->verified : "never");
     for (size_t i = 0; i < b->missing.n; i++)
         printf("missing     %s\n", b->missing.items[i]);
+    for (size_t i = 0; i < m->n_bundles; i++)
+        printf("bundle      %s (%s)\n", m->bundles[i].name,
+               bk_format_size(size, sizeof(size), m->bundles[i].size));
     printf("components\n");
     for (size_t i = 0; i < m->n_comps; i++)
         show_component(&m->comps[i]);
@@ -63,20 +78,22 @@ static void show_text(const struct bk_backup *b)
 int bk_verb_show(struct bk_cli *cli, struct bk_err *err)
 {
     const struct bk_backup *b;
+    const struct bk_manifest *m;
     struct bk_view v;
     int rc = bk_view_open(cli, BK_CATALOG_RECORDS, &v, err);
 
     if (rc < 0)
         return rc;
-    rc = bk_view_find(cli, &v, cli->args.pos[1], &b, err);
+    rc = bk_view_find(cli, &v, cli->args.pos[1], &b, &m, err);
     if (rc >= 0 && cli->args.json) {
-        json_t *doc = bk_manifest_json(b->manifest);
+        json_t *doc = bk_manifest_json(m);
 
         bk_json_set_bool(doc, "good", b->good);
+        bk_json_set_str(doc, "stack", b->foreign ? b->foreign->stack : NULL);
         bk_json_set_str(doc, "verified", b->verified);
         rc = bk_cli_json(doc, err);
     } else if (rc >= 0) {
-        show_text(b);
+        show_text(b, m);
     }
     bk_view_close(&v);
     return rc;

@@ -27,16 +27,18 @@ int bk_view_open(struct bk_cli *cli, unsigned catalog_flags, struct bk_view *ret
         return rc;
     rc = bk_session_open_store(&ret->session, BK_STORE_READ, cli->args.from, err);
     if (rc >= 0)
-        rc = bk_session_catalog(&ret->session, bk_session_host(&ret->session, host), catalog_flags,
-                                &ret->catalog, err);
+        rc = bk_session_catalog(&ret->session, bk_session_host(&ret->session, host),
+                                catalog_flags | BK_CATALOG_FOREIGN, &ret->catalog, err);
     if (rc < 0)
         bk_session_close(&ret->session);
     return rc;
 }
 
 int bk_view_find(struct bk_cli *cli, struct bk_view *v, const char *id,
-                 const struct bk_backup **ret, struct bk_err *err)
+                 const struct bk_backup **ret, const struct bk_manifest **ret_manifest,
+                 struct bk_err *err)
 {
+    struct bk_store *store = v->session.store;
     int64_t at;
     int rc = bk_cli_at(cli, &at, err);
 
@@ -44,7 +46,8 @@ int bk_view_find(struct bk_cli *cli, struct bk_view *v, const char *id,
         return rc;
     if (id && at > 0 && !bk_streq(id, "latest"))
         return bk_fail(err, BK_E_USAGE, "a backup and --at cannot both be given");
-    return bk_catalog_find(v->catalog, id ? id : "latest", at, ret, err);
+    rc = bk_catalog_find(v->catalog, id ? id : "latest", at, ret, err);
+    return rc < 0 ? rc : bk_backup_manifest(store, bk_store_base(store), *ret, ret_manifest, err);
 }
 
 int bk_view_component(const struct bk_manifest *m, const char *name, const struct bk_mcomp **ret,

@@ -3,6 +3,8 @@
 
 #include "base/num.h"
 #include "base/str.h"
+#include "cli/words_groups.h"
+#include "cli/words_restore.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +52,9 @@ static void component(const json_t *e)
         printf(" %s -> %s", bk_format_size(in, sizeof(in), bk_event_num(e, "bytes_in")),
                bk_format_size(stored, sizeof(stored), bk_event_num(e, "bytes_stored")));
     else
-        printf(" %s", bk_format_size(in, sizeof(in), bk_event_num(e, "bytes")));
+        printf(" %s", bk_format_size(in, sizeof(in),
+                                     bk_event_num(e, json_object_get(e, "bytes_in") ? "bytes_in"
+                                                                                    : "bytes")));
     if (json_object_get(e, "duration"))
         printf(" in %s", bk_format_duration(time, sizeof(time), ms(e, "duration")));
     if (bk_event_num(e, "warnings") > 0)
@@ -136,6 +140,10 @@ static void plan(const json_t *e)
         printf("%s%s\n", *bk_event_str(c, "error") ? "  ERROR: " : "", bk_event_str(c, "error"));
     }
     printf("  %s in all\n", bk_format_size(bytes, sizeof(bytes), total));
+    if (*bk_event_str(e, "id"))
+        bk_words_group_plan(e);
+    else
+        bk_words_held_groups(e);
     plan_parts(e, "transforms", "through");
     plan_parts(e, "sinks", "to");
     if (bk_event_num(e, "memory_budget") > 0)
@@ -243,6 +251,8 @@ void bk_words(const char *type, const json_t *event)
         verified(event);
     else if (bk_streq(type, "retention"))
         retention(event);
+    else if (bk_streq(type, "group"))
+        bk_words_group(event);
     else if (bk_streq(type, "plan"))
         plan(event);
     else if (bk_streq(type, "summary"))

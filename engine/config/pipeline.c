@@ -19,6 +19,7 @@ int bk_pipeline_new(const char *file, struct bk_pipeline **ret, struct bk_err *e
     p->retention = (struct bk_retention){-1, -1, -1, -1, -1, -1, -1};
     p->parallel = sysconf(_SC_NPROCESSORS_ONLN);
     p->parallel = p->parallel < 1 ? 1 : p->parallel > MAX_PARALLEL ? MAX_PARALLEL : p->parallel;
+    p->parallel_groups = 1;
     p->shown = json_object();
     int rc = bk_optmem_new(&p->mem, err);
     if (rc == 0)
@@ -161,6 +162,8 @@ static int load_top(struct bk_load *l)
     }
     if (cfg.parallel)
         l->p->parallel = cfg.parallel;
+    if (cfg.parallel_groups)
+        l->p->parallel_groups = cfg.parallel_groups;
     json_t *json = bk_options_json(job.options, &cfg, l->root);
     json_decref(l->p->shown);
     l->p->shown = json;

@@ -10,6 +10,8 @@
 
 enum bk_format_id { BK_FORMAT_ARCHIVE = 0, BK_FORMAT_REPOSITORY = 1 };
 
+enum bk_bundle_mode { BK_BUNDLE_NONE = 0, BK_BUNDLE_STACK = 1 };
+
 struct bk_part { /* one source, transform or sink */
     const struct bk_plugin *plugin;
     void *cfg;    /* plugin->desc.config_size bytes, filled from its option table */
@@ -36,10 +38,13 @@ struct bk_pipeline {
     char *file; /* as given; of bk_pipeline_from_store(): the address */
     char *dir;  /* absolute directory of the file */
     char *name; /* NULL: any (bk_pipeline_from_store()) */
-    int64_t parallel;
+    int64_t parallel, parallel_groups;
+    uint64_t hold_max_ms; /* 0: a group is held as long as it takes */
     struct bk_part *sources, *transforms, *sinks;
     size_t n_sources, n_transforms, n_sinks;
     enum bk_format_id format;
+    enum bk_bundle_mode bundle; /* format archive: the components of a group in one object */
+    const char *bundle_name;    /* how it is called; placeholders as in the option's help */
     int require;
     struct bk_retention retention;
     enum bk_verify_level verify_after_run;

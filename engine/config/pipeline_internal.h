@@ -20,10 +20,11 @@ struct bk_load { /* one bk_pipeline_load() */
 
 struct bk_top_cfg {
     const char *pipeline, *env_file;
-    int64_t parallel;
+    int64_t parallel, parallel_groups;
 };
 struct bk_store_cfg {
-    int format;
+    int format, bundle;
+    const char *bundle_name;
 };
 struct bk_retention_cfg { /* 0: not given */
     int64_t keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly;
@@ -31,6 +32,9 @@ struct bk_retention_cfg { /* 0: not given */
 };
 struct bk_verify_cfg {
     int after_run;
+};
+struct bk_hold_cfg {
+    uint64_t max;
 };
 struct bk_schedule_cfg {
     const char *incremental, *full, *verify, *prune;
@@ -41,7 +45,7 @@ struct bk_part_cfg {
 };
 
 extern const struct bake_option bk_top_options[], bk_store_options[], bk_retention_options[],
-    bk_verify_options[], bk_schedule_options[];
+    bk_verify_options[], bk_hold_options[], bk_schedule_options[];
 extern const char *const bk_top_also[]; /* top-level keys that are no plain options */
 
 struct bk_part_kind {
@@ -59,7 +63,7 @@ extern const struct bk_part_kind bk_part_kinds[3]; /* by enum bk_kind */
 /* ---- steps; 0 whatever the diags hold, negative only for memory and the like ------------------
  */
 
-/* store, require, retention, verify, schedule */
+/* store, require, retention, verify, hold, schedule */
 int bk_load_sections(struct bk_load *l);
 /* One of sources, transforms, sinks. */
 int bk_load_parts(struct bk_load *l, enum bk_kind kind);

@@ -1,4 +1,5 @@
-/* The keys of a pipeline that are no plugins: store, require, retention, verify, schedule. */
+/* The keys of a pipeline that are no plugins: store, require, retention, verify, hold,
+ * schedule. */
 #include "config/pipeline_internal.h"
 
 #include "base/num.h"
@@ -17,13 +18,63 @@ static int load_section(struct bk_load *l, const char *key, const struct bake_op
     return rc < 0 || !map ? rc : bk_load_show(l, key, bk_options_json(options, cfg, map));
 }
 
+/* ---- store ------------------------------------------------------------------------------------
+ */
+
+/* What is wrong with a bundle's name, or NULL. The name is one part of a path, and what a bundle is
+ * known by when it is to be removed: it has the uuid, and no two of a run are alike. */
+static const char *bad_bundle_name(const char *name)
+{
+    static const char *const known[] = {"{stack}", "{timestamp}", "{uuid}", "{pipeline}", "{host}"};
+    if (!strstr(name, "{stack}") || !strstr(name, "{uuid}"))
+        return "must hold {stack} and {uuid}";
+    if (*name == '.' || *name == '-' || strlen(name) > 100)
+        return "must be at most 100 characters and not begin with '.' or '-'";
+    while (*name) {
+        size_t step = 0;
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && !step; i++)
+            if (strncmp(name, known[i], strlen(known[i])) == 0)
+                step = strlen(known[i]);
+        if (!step && (strchr("{}/\\%", *name) || *name <= ' ' || *name > '~'))
+            return "may hold {stack}, {timestamp}, {uuid}, {pipeline}, {host} and printable "
+                   "characters but blanks, slashes, '%', '{' and '}'";
+        name += step ? step : 1;
+    }
+    return NULL;
+}
+
+static void check_bundle(struct bk_load *l, const struct bk_node *map)
+{
+    const struct bk_node *mode = bk_map_get(map, "bundle", NULL);
+    const struct bk_node *name = bk_map_get(map, "bundle_name", NULL);
+    const char *wrong = bad_bundle_name(l->p->bundle_name);
+    if (wrong && name)
+        bk_diag_error(l->diags, name->at, "'bundle_name' %s", wrong);
+    if (l->p->bundle != BK_BUNDLE_NONE && l->p->format != BK_FORMAT_ARCHIVE && mode)
+        bk_diag_error(l->diags, mode->at,
+                      "'bundle: stack' needs 'format: archive': a repository has no bundles");
+    else if (l->p->bundle == BK_BUNDLE_NONE && name)
+        bk_diag_error(l->diags, name->at, "'bundle_name' needs 'bundle: stack'");
+}
+
 static int load_store(struct bk_load *l)
 {
     struct bk_store_cfg cfg = {0};
     const struct bk_node *map = NULL;
     int rc = load_section(l, "store", bk_store_options, &cfg, &map);
     l->p->format = (enum bk_format_id)cfg.format;
-    return rc < 0 ? rc : bk_load_show(l, "store", bk_options_json(bk_store_options, &cfg, NULL));
+    l->p->bundle = (enum bk_bundle_mode)cfg.bundle;
+    l->p->bundle_name = cfg.bundle_name;
+    if (rc == 0 && map && cfg.bundle_name)
+        check_bundle(l, map);
+    if (rc < 0)
+        return rc;
+    json_t *shown = bk_options_json(bk_store_options, &cfg, NULL);
+    if (shown && l->p->bundle == BK_BUNDLE_NONE) {
+        json_object_del(shown, "bundle");
+        json_object_del(shown, "bundle_name");
+    }
+    return bk_load_show(l, "store", shown);
 }
 
 static int load_verify(struct bk_load *l)
@@ -32,6 +83,15 @@ static int load_verify(struct bk_load *l)
     const struct bk_node *map = NULL;
     int rc = load_section(l, "verify", bk_verify_options, &cfg, &map);
     l->p->verify_after_run = (enum bk_verify_level)cfg.after_run;
+    return rc;
+}
+
+static int load_hold(struct bk_load *l)
+{
+    struct bk_hold_cfg cfg = {0};
+    const struct bk_node *map = NULL;
+    int rc = load_section(l, "hold", bk_hold_options, &cfg, &map);
+    l->p->hold_max_ms = cfg.max;
     return rc;
 }
 
@@ -155,5 +215,7 @@ int bk_load_sections(struct bk_load *l)
         rc = load_retention(l);
     if (rc == 0)
         rc = load_verify(l);
+    if (rc == 0)
+        rc = load_hold(l);
     return rc < 0 ? rc : load_schedule(l);
 }

@@ -22,14 +22,25 @@ const struct bake_option bk_top_options[] = {
      .min = 1,
      .max = 64,
      .help = "How many components are worked on at once; the default is the number of cores."},
+    {.key = "parallel_groups",
+     .type = BAKE_T_INT,
+     .flags = BAKE_OPT_HAS_RANGE,
+     MEMBER(bk_top_cfg, parallel_groups, int64_t),
+     .fallback = "1",
+     .min = 1,
+     .max = 64,
+     .help = "How many groups (stacks of containers and their like) may be held at once while they "
+             "are read."},
     {0},
 };
 
 const char *const bk_top_also[] = {"sources",   "store",  "transforms", "sinks", "require",
-                                   "retention", "verify", "schedule",   NULL};
+                                   "retention", "verify", "schedule",   "hold",  NULL};
 
 static const char *const formats[] = {"archive", "repository",
                                       NULL}; /* in the order of enum bk_format_id */
+
+static const char *const bundles[] = {"none", "stack", NULL}; /* of enum bk_bundle_mode */
 
 const struct bake_option bk_store_options[] = {
     {.key = "format",
@@ -39,6 +50,19 @@ const struct bake_option bk_store_options[] = {
      .choices = formats,
      .help = "How backups stand in the sinks; 'archive' is one plain object per component, "
              "'repository' stores every piece of data once."},
+    {.key = "bundle",
+     .type = BAKE_T_ENUM,
+     MEMBER(bk_store_cfg, bundle, int),
+     .fallback = "none",
+     .choices = bundles,
+     .help = "Format 'archive' only. 'stack' puts the components of a group into one tar at the "
+             "sink's root."},
+    {.key = "bundle_name",
+     .type = BAKE_T_STRING,
+     MEMBER(bk_store_cfg, bundle_name, const char *),
+     .fallback = "backup-{stack}-{timestamp}-{uuid}",
+     .help = "What a bundle is called, without its suffix; {stack} and {uuid} must be in it, "
+             "{timestamp}, {pipeline} and {host} may be."},
     {0},
 };
 
@@ -74,6 +98,19 @@ const struct bake_option bk_verify_options[] = {
      .fallback = "none",
      .choices = verify_levels,
      .help = "How a run checks what it has just written: sizes ('quick') or every byte ('read')."},
+    {0},
+};
+
+const struct bake_option bk_hold_options[] = {
+    {.key = "max",
+     .type = BAKE_T_DURATION,
+     .flags = BAKE_OPT_HAS_RANGE,
+     MEMBER(bk_hold_cfg, max, uint64_t),
+     .fallback = "1h",
+     .min = 0,
+     .max = INT64_MAX,
+     .help = "For how long a group may be held: then it is released, and what was not read yet "
+             "fails. 0: as long as it takes."},
     {0},
 };
 

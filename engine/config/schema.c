@@ -195,6 +195,7 @@ int bk_pipeline_schema(struct bk_registry *reg, json_t **ret, struct bk_err *err
     table = with_property(table, "require", require_schema());
     table = with_property(table, "retention", retention_schema());
     table = with_property(table, "verify", bk_options_schema(bk_verify_options, NULL));
+    table = with_property(table, "hold", bk_options_schema(bk_hold_options, NULL));
     table = with_property(table, "schedule", schedule_schema());
     if (!table)
         return bk_nomem(err);

@@ -1,32 +1,17 @@
 /* The run verb. */
-#include "run/backup.h"
+#include "run/backup_private.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "run/intent.h"
-#include "run/lanes.h"
 #include "run/lock.h"
-#include "run/parent.h"
 #include "run/prune.h"
 #include "run/retention.h"
 #include "run/verify.h"
-#include "store/comp.h"
 
 #include <string.h>
 
-struct run { /* what the lanes share */
-    struct bk_session *session;
-    const struct bk_run_opts *opts;
-    struct bk_plan plan;
-    struct bk_manifest *manifest;
-    struct bk_parent parent;
-    struct bk_intent *intent;
-    bool committed; /* the manifest stands */
-    size_t pruned;
-};
-
-static int fill_head(struct run *r, struct bk_err *err)
+static int fill_head(struct bk_run_job *r, struct bk_err *err)
 {
     struct bk_pipeline *p = r->session->pipeline;
     struct bk_manifest *m = r->manifest;
@@ -59,7 +44,7 @@ static void add_plugin(json_t *plugins, const struct bk_plugin *plugin)
     bk_json_set_str(plugins, plugin->full_name, plugin->desc.version);
 }
 
-static void fill_plugins(struct run *r)
+static void fill_plugins(struct bk_run_job *r)
 {
     const struct bk_pipeline *p = r->session->pipeline;
     struct bk_manifest *m = r->manifest;
@@ -83,40 +68,8 @@ static void fill_plugins(struct run *r)
     }
 }
 
-static void component_event(struct run *r, const struct bk_mcomp *c)
-{
-    json_t *e = bk_event("component");
-
-    bk_json_set_str(e, "name", c->name);
-    bk_json_set_str(e, "status", bk_status_name(c->status));
-    bk_json_set_str(e, "error", c->error);
-    bk_json_set_u64(e, "bytes_in", c->bytes_in);
-    if (c->has_stream) /* what it takes in the store is only known once its packs are made */
-        bk_json_set_u64(e, "bytes_new", c->bytes_new);
-    else
-        bk_json_set_u64(e, "bytes_stored", c->bytes_stored);
-    bk_json_set_u64(e, "entries", c->entries);
-    bk_json_set_u64(e, "unchanged", c->unchanged);
-    bk_json_set_u64(e, "warnings", c->warnings);
-    bk_json_set_u64(e, "missing", c->missing);
-    bk_json_set_real(e, "duration", (double)c->duration_ms / 1000.0);
-    bk_event_send(r->session->reporter, e);
-}
-
-static int work(void *arg, size_t i, struct bk_err *err)
-{
-    struct run *r = arg;
-    struct bk_mcomp *c = &r->manifest->comps[i];
-    int rc = bk_backup_component(r->session, r->manifest->id, r->parent.manifest, &r->plan.items[i],
-                                 c, err);
-
-    if (rc >= 0)
-        component_event(r, c);
-    return rc;
-}
-
 /* What was put for a backup that will not be. */
-static void remove_objects(struct run *r)
+static void remove_objects(struct bk_run_job *r)
 {
     for (size_t i = 0; i < r->manifest->n_comps; i++) {
         const struct bk_mcomp *c = &r->manifest->comps[i];
@@ -133,7 +86,7 @@ static void remove_objects(struct run *r)
 
 /* Between the check and the put a prune may have taken this run for dead, in some sink: there the
  * manifest must not stay. */
-static int check_again(struct run *r, const char *manifest, struct bk_err *err)
+static int check_again(struct bk_run_job *r, const char *manifest, struct bk_err *err)
 {
     struct bk_store *s = r->session->store;
     bool *had BK_FREE = calloc(s->n_sinks + 1, sizeof(*had));
@@ -150,7 +103,7 @@ static int check_again(struct run *r, const char *manifest, struct bk_err *err)
     return rc;
 }
 
-static int commit(struct run *r, struct bk_err *err)
+static int commit(struct bk_run_job *r, struct bk_err *err)
 {
     struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
     char *name BK_FREE = bk_backup_object(r->manifest->id, BK_MANIFEST_NAME);
@@ -178,7 +131,7 @@ static int commit(struct run *r, struct bk_err *err)
 }
 
 /* Sinks that dropped out: is the backup still where `require` wants it? */
-static int check_sinks(struct run *r, struct bk_err *err)
+static int check_sinks(struct bk_run_job *r, struct bk_err *err)
 {
     struct bk_store *s = r->session->store;
     size_t ok = bk_store_sinks_ok(s), all = s->n_sinks;
@@ -206,7 +159,7 @@ static void add_count(struct bk_buf *out, size_t n, const char *of, const char *
         bk_buf_printf(out, "%s%zu %s%s %s", out->len ? ", " : "", n, of, n == 1 ? "" : "s", what);
 }
 
-static int check_components(struct run *r, struct bk_err *err)
+static int check_components(struct bk_run_job *r, struct bk_err *err)
 {
     struct bk_buf what BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
     size_t failed = 0, partial = 0;
@@ -215,17 +168,18 @@ static int check_components(struct run *r, struct bk_err *err)
         failed += r->manifest->comps[i].status == BK_STATUS_FAILED;
         partial += r->manifest->comps[i].status == BK_STATUS_PARTIAL;
     }
-    if (failed + r->plan.n_failed + partial == 0)
+    if (failed + r->plan.n_failed + partial + r->n_unreleased == 0)
         return BAKE_OK;
     add_count(&what, failed, "component", "failed");
     add_count(&what, partial, "component", "not whole");
     add_count(&what, r->plan.n_failed, "source", "failed");
+    add_count(&what, r->n_unreleased, "group", "not put back as it was");
     return bk_fail(err, BK_E_PARTIAL, "backup '%s' is partial: %s, as named above", r->manifest->id,
                    what.data ? what.data : "");
 }
 
 /* What the good backup before had and this one has not. */
-static int name_missing(struct run *r, bool *ret_good, struct bk_err *err)
+static int name_missing(struct bk_run_job *r, bool *ret_good, struct bk_err *err)
 {
     struct bk_catalog *catalog;
     const struct bk_backup *b;
@@ -245,7 +199,7 @@ static int name_missing(struct run *r, bool *ret_good, struct bk_err *err)
 }
 
 /* Verification and retention, once the backup stands. */
-static int after_commit(struct run *r, struct bk_err *err)
+static int after_commit(struct bk_run_job *r, struct bk_err *err)
 {
     const struct bk_pipeline *p = r->session->pipeline;
     bool good = false;
@@ -287,7 +241,7 @@ static int check_opts(const struct bk_session *s, const struct bk_run_opts *opts
 }
 
 /* Bytes that the newest backup had: what the progress bar measures against. */
-static void expect_total(struct run *r)
+static void expect_total(struct bk_run_job *r)
 {
     struct bk_catalog *catalog;
     const struct bk_backup *b;
@@ -312,7 +266,7 @@ static int taken(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
 }
 
 /* An id that was given may be another backup's: nothing of that may be touched. */
-static int check_id(struct run *r, struct bk_err *err)
+static int check_id(struct bk_run_job *r, struct bk_err *err)
 {
     struct bk_store *s = r->session->store;
     char *prefix BK_FREE = bk_backup_object(r->manifest->id, "");
@@ -332,7 +286,7 @@ static int check_id(struct run *r, struct bk_err *err)
     return BAKE_OK;
 }
 
-static int write_backup(struct run *r, struct bk_err *err)
+static int write_backup(struct bk_run_job *r, struct bk_err *err)
 {
     struct bk_session *s = r->session;
     char name[BK_ID_CAP + sizeof(BK_WRITERS)];
@@ -353,16 +307,15 @@ static int write_backup(struct run *r, struct bk_err *err)
         return rc;
     expect_total(r);
     r->manifest->n_comps = r->plan.n_items;
-    rc = bk_backup_begin(s->store, err);
+    rc = bk_backup_begin(s->store, r->manifest, err);
     if (rc >= 0)
-        rc = bk_reporter_start(s->reporter, err);
-    if (rc >= 0)
-        rc = bk_lanes_run(r->plan.n_items, (size_t)s->pipeline->parallel, work, r, err);
-    bk_reporter_stop(s->reporter);
+        rc = bk_run_components(r, err);
     if (rc >= 0)
         rc = commit(r, err);
     if (rc < 0 && rc != BAKE_E_EXISTS)
         remove_objects(r);
+    if (rc < 0)
+        bk_backup_undo(s->store);
     bk_backup_end(s->store);
     bk_intent_stop(r->intent);
     return rc;
@@ -375,7 +328,7 @@ static const char *status_of(int rc)
     return rc == BK_E_PARTIAL ? "partial" : rc == BK_E_VERIFY ? "damaged" : "failed";
 }
 
-static void summary(struct run *r, int rc, uint64_t start_ms)
+static void summary(struct bk_run_job *r, int rc, uint64_t start_ms)
 {
     struct bk_manifest *m = r->manifest;
     uint64_t in = 0, stored = 0, entries = 0, warnings = 0;
@@ -399,9 +352,10 @@ static void summary(struct run *r, int rc, uint64_t start_ms)
     bk_event_send(r->session->reporter, e);
 }
 
-static int run_plan(struct run *r, struct bk_err *err)
+static int run_plan(struct bk_run_job *r, struct bk_err *err)
 {
-    int rc = bk_plan_make(r->session, &r->opts->only, &r->plan, err);
+    struct bk_plan_opts opts = {&r->opts->only, !r->opts->dry_run, r->duty};
+    int rc = bk_plan_make(r->session, &opts, &r->plan, err);
 
     if (rc < 0)
         return rc;
@@ -414,32 +368,47 @@ static int run_plan(struct run *r, struct bk_err *err)
     return rc < 0 ? rc : after_commit(r, err);
 }
 
-static int open_and_run(struct run *r, struct bk_err *err)
+static int act(struct bk_run_job *r, struct bk_err *err)
 {
     struct bk_session *s = r->session;
     int lock BK_CLOSE = -1;
-    int rc = check_opts(s, r->opts, err);
+    int rc = bk_lock_pipeline(s->pipeline->name, &lock, err);
 
-    if (rc >= 0 && !r->opts->dry_run)
-        rc = bk_lock_pipeline(s->pipeline->name, &lock, err);
-    if (rc >= 0 && r->opts->dry_run)
-        rc = bk_store_open_nothing(s->pipeline, s->registry, s->cancel, &s->store, err);
-    else if (rc >= 0)
+    if (rc < 0)
+        return rc;
+    rc = bk_duty_begin(s, &r->duty, err); /* before there are threads: it forks */
+    if (rc >= 0)
         rc = bk_session_open_store(s, BK_STORE_WRITE, NULL, err);
-    return rc < 0 ? rc : run_plan(r, err);
+    if (rc >= 0)
+        rc = run_plan(r, err);
+    bk_plan_release(&r->plan);
+    bk_duty_end(r->duty);
+    return rc;
+}
+
+static int rehearse(struct bk_run_job *r, struct bk_err *err)
+{
+    struct bk_session *s = r->session;
+    int rc = bk_store_open_nothing(s->pipeline, s->registry, s->cancel, &s->store, err);
+
+    if (rc >= 0)
+        rc = run_plan(r, err);
+    bk_plan_release(&r->plan);
+    return rc;
 }
 
 int bk_run(struct bk_session *s, const struct bk_run_opts *opts, struct bk_err *err)
 {
-    struct run r = {.session = s, .opts = opts};
+    struct bk_run_job r = {.session = s, .opts = opts};
     uint64_t start_ms = bk_monotonic_ms();
     int rc;
 
     r.manifest = calloc(1, sizeof(*r.manifest));
     if (!r.manifest)
         return bk_nomem(err);
-    rc = open_and_run(&r, err);
-    bk_plan_release(&r.plan);
+    rc = check_opts(s, opts, err);
+    if (rc >= 0)
+        rc = opts->dry_run ? rehearse(&r, err) : act(&r, err);
     summary(&r, rc, start_ms);
     bk_manifest_free(r.manifest);
     bk_parent_release(&r.parent);

@@ -102,7 +102,7 @@ static int add_component(struct bk_session *s, struct bk_planned *item, json_t *
 
 int bk_run_plan_event(struct bk_session *s, const struct bk_plan *plan, struct bk_err *err)
 {
-    json_t *e = bk_event("plan"), *list = json_array();
+    json_t *e = bk_event("plan"), *list = json_array(), *groups;
     int rc = BAKE_OK;
 
     bk_json_set_str(e, "pipeline", s->pipeline->name);
@@ -110,10 +110,13 @@ int bk_run_plan_event(struct bk_session *s, const struct bk_plan *plan, struct b
     json_object_set_new(e, "components", list);
     for (size_t i = 0; i < plan->n_items && rc >= 0; i++)
         rc = add_component(s, &plan->items[i], list, err);
+    if (rc >= 0)
+        rc = bk_run_plan_groups(s, plan, &groups, err);
     if (rc < 0) {
         json_decref(e);
         return rc;
     }
+    json_object_set_new(e, "groups", groups);
     add_parts(e, "transforms", s->pipeline->transforms, s->pipeline->n_transforms);
     add_parts(e, "sinks", s->pipeline->sinks, s->pipeline->n_sinks);
     bk_json_set_u64(e, "parallel", (uint64_t)s->pipeline->parallel);

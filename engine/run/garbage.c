@@ -5,16 +5,18 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "run/prune.h"
+#include "store/bundle.h"
 #include "store/layout.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct scan {
-    struct bk_strv whole;   /* ids with a manifest, sorted */
-    struct bk_strv writing; /* ids that a live writer claims */
-    struct bk_strv stale;   /* ids of writers whose intent has expired, but is not garbage yet */
-    struct bk_strv found;   /* names of garbage */
+    struct bk_strv whole;     /* ids with a manifest, sorted */
+    struct bk_strv writing;   /* ids that a live writer claims */
+    struct bk_strv stale;     /* ids of writers whose intent has expired, but is not garbage yet */
+    struct bk_strv found;     /* names of garbage */
+    struct bk_strv announced; /* what announces bundles: their own age is looked at */
     struct bk_garbage *counts;
     int64_t now_ns;
     int rc;
@@ -104,9 +106,35 @@ static int find_garbage(void *arg, const char *name, uint64_t size, int64_t mtim
         return 0;
     if (find_intent(s, id, n) < 0)
         return s->rc;
+    if (bk_bundle_announced(name))
+        return add(s, &s->announced, name, strlen(name));
     s->counts->objects++;
     s->counts->bytes += size;
     return add(s, &s->found, name, strlen(name));
+}
+
+/* Before what announces a bundle goes the bundle itself; nothing else at the root is touched. */
+static int find_bundle(struct bk_sink *sink, struct scan *s, const char *marker, struct bk_err *err)
+{
+    const char *bundle = bk_bundle_announced(marker);
+    struct bk_err why = {0};
+    uint64_t size;
+    int64_t mtime_ns;
+    int rc = bk_sink_stat(sink, bundle, &size, &mtime_ns, &why);
+
+    if (rc < 0 && rc != BAKE_E_NOTFOUND) {
+        *err = why;
+        return rc;
+    }
+    if (rc >= 0 && s->now_ns - mtime_ns < (int64_t)BK_GARBAGE_GRACE_MS * 1000000)
+        return BAKE_OK;
+    if (rc >= 0) {
+        s->counts->objects++;
+        s->counts->bytes += size;
+        (void)add(s, &s->found, bundle, strlen(bundle));
+    }
+    s->counts->objects++;
+    return add(s, &s->found, marker, strlen(marker));
 }
 
 /* Counting alone must not write anything, so it makes do with this host's clock. */
@@ -129,6 +157,8 @@ static int scan(struct bk_sink *sink, struct scan *s, bool count_only, struct bk
     bk_strv_sort(&s->whole);
     bk_strv_sort(&s->writing);
     rc = bk_sink_list(sink, BK_BACKUPS, find_garbage, s, err);
+    for (size_t i = 0; i < s->announced.n && rc >= 0 && s->rc >= 0; i++)
+        rc = find_bundle(sink, s, s->announced.items[i], err);
     return s->rc < 0 ? bk_nomem(err) : rc;
 }
 
@@ -165,5 +195,6 @@ int bk_garbage_collect(struct bk_sink *sink, struct bk_lease *lease, struct bk_g
     bk_strv_free(&s.writing);
     bk_strv_free(&s.stale);
     bk_strv_free(&s.found);
+    bk_strv_free(&s.announced);
     return rc;
 }

@@ -134,8 +134,35 @@ static int list_source(struct bk_session *s, const struct bk_strv *only, struct 
     return BAKE_OK;
 }
 
-static int open_source(struct bk_session *s, const struct bk_strv *only, const struct bk_part *part,
-                       struct bk_source *src, struct bk_plan *p, struct bk_err *err)
+/* What cannot be tidied up stays for the next time: no failure. */
+static int tidy(struct bk_session *s, struct bk_duty *duty, struct bk_source *src,
+                struct bk_err *err)
+{
+    struct bk_err why = {0};
+    struct bk_ctx ctx;
+    int rc;
+
+    bk_ctx_init(&ctx, s->cancel, "source '%s'", src->part->name);
+    ctx.report = on_report;
+    ctx.report_arg = s;
+    bk_duty_attach(duty, &ctx, src->part);
+    rc = src->ops->tidy(src->self, &ctx.base);
+    if (rc < 0)
+        rc = bk_ctx_fail(&ctx, rc, &why);
+    if (rc == BAKE_E_CANCELLED || rc == BAKE_E_NOMEM) {
+        *err = why;
+        return rc;
+    }
+    if (rc < 0) {
+        (void)bk_prefix(&why, "what an earlier run left could not be tidied up");
+        bk_event_note(s->reporter, BAKE_WARNING, NULL, NULL, why.text);
+    }
+    return BAKE_OK;
+}
+
+static int open_source(struct bk_session *s, const struct bk_plan_opts *opts,
+                       const struct bk_part *part, struct bk_source *src, struct bk_plan *p,
+                       struct bk_err *err)
 {
     int rc;
 
@@ -144,6 +171,7 @@ static int open_source(struct bk_session *s, const struct bk_strv *only, const s
     bk_ctx_init(&src->ctx, s->cancel, "source '%s'", part->name);
     src->ctx.report = on_report;
     src->ctx.report_arg = s;
+    bk_duty_attach(opts->duty, &src->ctx, part);
     rc = src->ops->open(&src->ctx.base, part->cfg, &src->self);
     if (rc < 0) {
         src->self = NULL;
@@ -153,7 +181,9 @@ static int open_source(struct bk_session *s, const struct bk_strv *only, const s
     src->sub.arg = src;
     if (src->ops->interrupt)
         bk_cancel_subscribe(s->cancel, &src->sub);
-    return list_source(s, only, src, p, err);
+    if (opts->act && src->ops->tidy && (rc = tidy(s, opts->duty, src, err)) < 0)
+        return rc;
+    return list_source(s, opts->only, src, p, err);
 }
 
 /* The failure of one source is not the run's; what concerns the engine itself is. */
@@ -211,7 +241,7 @@ static int check_names(const struct bk_plan *p, struct bk_err *err)
     return BAKE_OK;
 }
 
-int bk_plan_make(struct bk_session *s, const struct bk_strv *only, struct bk_plan *ret,
+int bk_plan_make(struct bk_session *s, const struct bk_plan_opts *opts, struct bk_plan *ret,
                  struct bk_err *err)
 {
     const struct bk_pipeline *p = s->pipeline;
@@ -225,14 +255,14 @@ int bk_plan_make(struct bk_session *s, const struct bk_strv *only, struct bk_pla
         struct bk_source *src = &ret->sources[ret->n_sources++];
         struct bk_err why = {0};
 
-        rc = open_source(s, only, &p->sources[i], src, ret, &why);
+        rc = open_source(s, opts, &p->sources[i], src, ret, &why);
         if (rc < 0)
             rc = source_failed(s, src, ret, rc, &why, err);
     }
     if (rc >= 0)
         rc = check_names(ret, err);
-    if (rc >= 0 && ret->n_items == 0 && only->n > 0 && ret->excluded.n > 0)
-        rc = bk_fail(err, BK_E_USAGE, "no component matches --only '%s'", only->items[0]);
+    if (rc >= 0 && ret->n_items == 0 && opts->only->n > 0 && ret->excluded.n > 0)
+        rc = bk_fail(err, BK_E_USAGE, "no component matches --only '%s'", opts->only->items[0]);
     if (rc < 0)
         bk_plan_release(ret);
     return rc;

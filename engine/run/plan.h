@@ -2,7 +2,7 @@
 #ifndef BK_PLAN_H
 #define BK_PLAN_H
 
-#include "run/session.h"
+#include "run/duty.h"
 
 struct bk_source { /* an opened source */
     const struct bk_part *part;
@@ -29,10 +29,16 @@ struct bk_plan {
     struct bk_strv excluded; /* components that --only left out */
 };
 
+struct bk_plan_opts {
+    const struct bk_strv *only; /* globs; empty: all */
+    bool act;                   /* not a dry run: sources may tidy up */
+    struct bk_duty *duty;       /* for their contexts; or NULL */
+};
+
 /* Opens every source and asks it for its components. A source that cannot is reported: a notice if
- * it is optional, else an error that leaves the others going (n_failed). only: globs, empty for
- * all. The store names objects: two components that would share one are an error. */
-int bk_plan_make(struct bk_session *s, const struct bk_strv *only, struct bk_plan *ret,
+ * it is optional, else an error that leaves the others going (n_failed). The store names objects:
+ * two components that would share one are an error. */
+int bk_plan_make(struct bk_session *s, const struct bk_plan_opts *opts, struct bk_plan *ret,
                  struct bk_err *err);
 void bk_plan_release(struct bk_plan *p);
 

@@ -6,6 +6,7 @@
 #include "run/garbage.h"
 #include "run/retention.h"
 #include "run/sweep.h"
+#include "store/bundle.h"
 #include "store/repo.h"
 
 #include <string.h>
@@ -54,6 +55,20 @@ static int collect(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
     return bk_strv_add(arg, name);
 }
 
+/* Its bundles stand at the root; what announces them goes after them. */
+static int remove_bundles(struct bk_sink *sink, const struct bk_strv *names, struct bk_err *err)
+{
+    int rc = BAKE_OK;
+
+    for (size_t i = 0; i < names->n && (rc >= 0 || rc == BAKE_E_NOTFOUND); i++) {
+        const char *bundle = bk_bundle_announced(names->items[i]);
+
+        if (bundle)
+            rc = bk_sink_remove(sink, bundle, err);
+    }
+    return rc == BAKE_E_NOTFOUND ? BAKE_OK : rc;
+}
+
 /* The manifest goes first: from then on the backup is not there any more, and what a crash leaves
  * of it is garbage, never a backup with holes. */
 static int remove_backup(struct bk_sink *sink, const struct bk_backup *b, struct bk_err *err)
@@ -68,6 +83,8 @@ static int remove_backup(struct bk_sink *sink, const struct bk_backup *b, struct
     rc = bk_sink_list(sink, prefix, collect, &names, err);
     if (rc >= 0)
         rc = bk_sink_remove(sink, manifest, err);
+    if (rc >= 0 || rc == BAKE_E_NOTFOUND)
+        rc = remove_bundles(sink, &names, err);
     for (size_t i = 0; i < names.n && (rc >= 0 || rc == BAKE_E_NOTFOUND); i++)
         if (!bk_streq(names.items[i], manifest))
             rc = bk_sink_remove(sink, names.items[i], err);

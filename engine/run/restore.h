@@ -13,6 +13,11 @@ struct bk_restore_opts {
     const char *from;          /* sink to read from, or NULL */
     const char *host;          /* NULL: this one's backups (any, when opened by address) */
     bool dry_run, force;
+    /* of components that are restored as a group */
+    const char *stack; /* only components beneath NAME/; "latest" is the newest that has some */
+    const char *as_project; /* restore the one group that is chosen under this name */
+    bool skip_stop, skip_start;
+    bool undo; /* with stack: put back what its last restore replaced; nothing else counts */
 };
 
 /* The verb; sends one "component" event each, an "error" event for everything that could not be

@@ -10,6 +10,8 @@ static void on_report(void *arg, int severity, const char *subject, const char *
 {
     struct bk_job *job = arg;
 
+    if (severity == BAKE_PARTIAL)
+        bk_job_add(job, &job->ret->lacking, 1);
     bk_event_note(job->session->reporter, severity, job->comp->name, subject, text);
 }
 
@@ -87,58 +89,67 @@ static int restore_blob(struct bk_job *job, struct bk_err *err)
     return rc;
 }
 
+static int commit(struct bk_job *job, struct bk_err *err)
+{
+    int rc;
+
+    if (job->env->whole && job->ret->failed > 0)
+        return bk_fail(err, BAKE_E_CORRUPT, "it is not whole, so nothing of it is used");
+    rc = bk_target_commit(job->out, err);
+    job->ret->committed = rc >= 0;
+    return rc;
+}
+
 static int copy_all(struct bk_job *job, struct bk_err *err)
 {
-    int rc = job->comp->kind == BAKE_TREE ? bk_pieces_wait(job, restore_tree(job, err), err)
-                                          : restore_blob(job, err);
+    bool tree = job->comp->kind == BAKE_TREE;
+    int rc = tree ? bk_pieces_wait(job, restore_tree(job, err), err) : restore_blob(job, err);
+    struct bk_err ignored = {0};
 
     if (rc >= 0)
         rc = bk_compr_finish(job->in, err);
+    if (rc >= 0)
+        rc = commit(job, err);
     /* Files that were checked by their own digests stay, though the rest be damaged; a blob is
      * whole or nothing. */
-    if (rc < 0 && (job->comp->kind == BAKE_BLOB || bk_ends_restore(rc)))
-        return rc;
-    if (rc < 0) {
-        struct bk_err ignored = {0};
-
-        (void)bk_target_commit(job->out, &ignored);
-        return rc;
-    }
-    return bk_target_commit(job->out, err);
+    else if (tree && !job->env->whole && !bk_ends_restore(rc))
+        (void)commit(job, &ignored);
+    if (rc == BAKE_E_CORRUPT && job->env->whole && !err->hint[0])
+        bk_hint(err, "try another backup or sink%s", tree ? "; --force takes what can be had" : "");
+    return rc;
 }
 
-static int open_and_copy(struct bk_job *job, const struct bk_manifest *m, size_t hands,
-                         struct bk_err *err)
+static int open_and_copy(struct bk_job *job, struct bk_err *err)
 {
-    struct bk_target_opts t = {job->opts->target, job->opts->force, job->session->cancel, on_report,
-                               job};
+    const struct bk_restore_env *env = job->env;
+    struct bk_target_opts t = {job->opts->target, env, on_report, job};
+    struct bk_store *store = job->session->store;
     /* What is not asked for is not to be fetched ahead. */
     unsigned flags = job->opts->paths.n > 0 ? BK_COMPR_FEW : 0;
-    int rc;
+    int rc = bk_compr_open(store, bk_store_base(store), env->manifest, job->comp, flags,
+                           env->cancel, &job->in, err);
 
-    rc = bk_compr_open(job->session->store, bk_store_base(job->session->store), m, job->comp, flags,
-                       job->session->cancel, &job->in, err);
     if (rc < 0)
         return rc;
-    rc = bk_target_open(job->session, job->comp, &t, &job->out, err);
+    rc = bk_target_open(job->comp, &t, &job->out, &job->ret->gone, err);
     if (rc >= 0) {
-        rc = bk_pieces_open(job, hands, err);
+        rc = bk_pieces_open(job, env->hands, err);
         if (rc >= 0)
             rc = copy_all(job, err);
         bk_pieces_close(job);
         bk_target_close(job->out);
     }
-    if (rc < 0 && !bk_ends_restore(rc))
+    if (rc < 0 && !bk_ends_restore(rc) && !job->ret->gone)
         bk_compr_lost(job->in, lost_file, job);
     bk_compr_free(job->in);
     return rc;
 }
 
-int bk_restore_component(struct bk_session *s, const struct bk_restore_opts *opts,
-                         const struct bk_manifest *m, const struct bk_mcomp *c, size_t hands,
+int bk_restore_component(const struct bk_restore_env *env, const struct bk_mcomp *c,
                          struct bk_restored *ret, struct bk_err *err)
 {
-    struct bk_job job = {.session = s, .opts = opts, .comp = c, .ret = ret};
+    struct bk_session *s = env->session;
+    struct bk_job job = {.env = env, .session = s, .opts = env->opts, .comp = c, .ret = ret};
     struct bk_err why = {0};
     int rc;
 
@@ -149,7 +160,7 @@ int bk_restore_component(struct bk_session *s, const struct bk_restore_opts *opt
     else if (!(job.buffer = malloc(BK_JOB_BUFFER)))
         rc = bk_nomem(&why);
     else
-        rc = open_and_copy(&job, m, hands, &why);
+        rc = open_and_copy(&job, &why);
     free(job.buffer);
     pthread_mutex_destroy(&job.lock);
     if (rc >= 0)
@@ -159,24 +170,47 @@ int bk_restore_component(struct bk_session *s, const struct bk_restore_opts *opt
         return rc;
     }
     ret->fatal = true;
-    bk_event_error(s->reporter, c->name, &why);
+    if (ret->gone) /* what is there no more does not make the others wrong */
+        bk_event_note(s->reporter, BAKE_PARTIAL, c->name, NULL, why.text);
+    else
+        bk_event_error(s->reporter, c->name, &why);
     if (ret->failed > BK_LOST_SHOWN)
         bk_event_note(s->reporter, BAKE_PARTIAL, c->name, NULL,
                       "more files are lost than are named here; the summary counts them");
     return BAKE_OK;
 }
 
-int bk_restore_count(struct bk_session *s, const struct bk_restore_opts *opts,
-                     const struct bk_manifest *m, const struct bk_mcomp *c, uint64_t *ret_entries,
-                     uint64_t *ret_bytes, struct bk_err *err)
+void bk_restored_event(struct bk_reporter *reporter, const struct bk_mcomp *c,
+                       const struct bk_restored *res)
 {
+    bool less = res->failed || res->fatal || res->lacking;
+    json_t *e = bk_event("component");
+
+    bk_json_set_str(e, "name", c->name);
+    bk_json_set_str(e, "status",
+                    res->undone ? "undone"
+                    : res->gone ? "gone"
+                    : less      ? "partial"
+                                : "ok");
+    bk_json_set_u64(e, "entries", res->entries);
+    bk_json_set_u64(e, "bytes", res->bytes);
+    bk_json_set_u64(e, "kept", res->kept);
+    bk_json_set_u64(e, "failed", res->failed);
+    bk_event_send(reporter, e);
+}
+
+int bk_restore_count(const struct bk_restore_env *env, const struct bk_mcomp *c,
+                     uint64_t *ret_entries, uint64_t *ret_bytes, struct bk_err *err)
+{
+    struct bk_session *s = env->session;
     struct bk_compr *r;
     int rc;
 
     *ret_entries = *ret_bytes = 0;
     if (c->kind != BAKE_TREE || c->status == BK_STATUS_FAILED)
         return BAKE_OK;
-    rc = bk_compr_open(s->store, bk_store_base(s->store), m, c, BK_COMPR_LIST, s->cancel, &r, err);
+    rc = bk_compr_open(s->store, bk_store_base(s->store), env->manifest, c, BK_COMPR_LIST,
+                       env->cancel, &r, err);
     if (rc < 0)
         return rc;
     for (;;) {
@@ -185,7 +219,7 @@ int bk_restore_count(struct bk_session *s, const struct bk_restore_opts *opts,
         rc = bk_compr_next(r, &e, err);
         if (rc != BAKE_OK)
             break;
-        if (!bk_path_wanted(&opts->paths, e.path))
+        if (!bk_path_wanted(&env->opts->paths, e.path))
             continue;
         ++*ret_entries;
         *ret_bytes += e.type == BAKE_FILE ? e.size : 0;

@@ -19,6 +19,7 @@ struct bk_hand { /* what one thread that makes files has of its own */
 };
 
 struct bk_job {
+    const struct bk_restore_env *env;
     struct bk_session *session;
     const struct bk_restore_opts *opts;
     const struct bk_mcomp *comp;

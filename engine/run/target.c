@@ -15,16 +15,17 @@ struct bk_target {
     bool is_blob;
     char *blob_dir, *blob_name;
     /* through a source */
-    const struct bk_plugin *plugin;
     const struct bake_source_ops *ops;
-    void *self, *writer;
+    void *writer;
     struct bake_component component;
+    char *facts;
 };
 
 static int open_extract(struct bk_target *t, const char *root, const struct bk_target_opts *opts,
                         struct bk_err *err)
 {
-    struct bkc_extract_opts x = {.root = root, .force = opts->force, .parent_mode = 0700};
+    int force = opts->env->opts->force;
+    struct bkc_extract_opts x = {.root = root, .force = force, .parent_mode = 0700};
     int rc = bk_mkdir_p(root, 0700, err);
 
     if (rc < 0)
@@ -67,59 +68,72 @@ static int open_blob(struct bk_target *t, const struct bk_mcomp *c,
     return rc < 0 ? bk_ctx_fail(&t->ctx, rc, err) : BAKE_OK;
 }
 
-static const struct bk_part *find_source(const struct bk_pipeline *p, const struct bk_mcomp *c)
+static int no_source(const struct bk_mcomp *c, struct bk_err *err)
 {
-    for (size_t i = 0; i < p->n_sources; i++)
-        if (bk_streq(p->sources[i].name, c->source))
-            return &p->sources[i];
-    return NULL;
+    if (c->source)
+        bk_fail(err, BAKE_E_CONFIG,
+                "component '%s' came from source '%s' (%s), which the pipeline does not have",
+                c->name, c->source, c->plugin);
+    else
+        bk_fail(err, BAKE_E_CONFIG,
+                "component '%s' needs a source of plugin '%s', which the pipeline does not have",
+                c->name, c->plugin);
+    bk_hint(err, "restore it to a directory with --target");
+    return BAKE_E_CONFIG;
 }
 
-static int open_source(struct bk_session *s, struct bk_target *t, const struct bk_mcomp *c,
-                       const struct bk_target_opts *opts, struct bk_err *err)
+static int open_writer(struct bk_target *t, const struct bk_mcomp *c,
+                       const struct bk_target_opts *opts, struct bk_rsource *src, bool *ret_gone,
+                       struct bk_err *err)
 {
-    const struct bk_part *part = find_source(s->pipeline, c);
-    struct bake_restore restore = {sizeof(restore), BAKE_RESTORE, opts->force};
+    struct bake_restore how = bk_restore_how(opts->env->opts, opts->env->manifest->id);
+    int rc = bk_restore_describe(src->part, c, &t->component, &t->facts, err);
+
+    if (rc < 0)
+        return rc;
+    bk_rsource_ctx(src, opts->env->cancel, &t->ctx, "component '%s'", c->name);
+    t->ctx.report = opts->report;
+    t->ctx.report_arg = opts->report_arg;
+    t->ops = src->ops;
+    rc = t->ops->writer_open(src->self, &t->ctx.base, &t->component, &how, &t->writer);
+    if (rc >= 0)
+        return BAKE_OK;
+    t->writer = NULL;
+    *ret_gone = rc == BAKE_E_NOTFOUND;
+    return bk_ctx_fail(&t->ctx, rc, err);
+}
+
+static int open_source(struct bk_target *t, const struct bk_mcomp *c,
+                       const struct bk_target_opts *opts, bool *ret_gone, struct bk_err *err)
+{
+    const struct bk_part *part = bk_restore_part(opts->env->session->pipeline, c);
+    struct bk_rsource *src;
     int rc;
 
-    if (!part || !bk_streq(part->plugin->desc.name, c->plugin))
-        return bk_fail(err, BAKE_E_CONFIG,
-                       "component '%s' came from source '%s' (%s), which the pipeline does not have"
-                       "\nHINT: restore it to a directory with --target",
-                       c->name, c->source, c->plugin);
-    t->plugin = part->plugin;
-    t->ops = &part->plugin->source;
-    if (!t->ops->writer_open)
+    if (!part)
+        return no_source(c, err);
+    if (!part->plugin->source.writer_open)
         return bk_fail(err, BAKE_E_UNSUPPORTED,
                        "source plugin '%s' cannot put data back\n"
                        "HINT: restore to a directory with --target",
                        c->plugin);
-    t->component.struct_size = sizeof(t->component);
-    t->component.name = bk_streq(c->name, c->source) ? "." : c->name;
-    t->component.group = c->group;
-    t->component.kind = c->kind;
-    t->component.size_hint = c->bytes_in;
-    rc = t->ops->open(&t->ctx.base, part->cfg, &t->self);
-    if (rc >= 0)
-        rc = t->ops->writer_open(t->self, &t->ctx.base, &t->component, &restore, &t->writer);
-    if (rc < 0)
-        t->writer = NULL;
-    return rc < 0 ? bk_ctx_fail(&t->ctx, rc, err) : BAKE_OK;
+    rc = bk_rsource_get(opts->env->sources, part, &src, err);
+    return rc < 0 ? rc : open_writer(t, c, opts, src, ret_gone, err);
 }
 
-int bk_target_open(struct bk_session *s, const struct bk_mcomp *c,
-                   const struct bk_target_opts *opts, struct bk_target **ret, struct bk_err *err)
+int bk_target_open(const struct bk_mcomp *c, const struct bk_target_opts *opts,
+                   struct bk_target **ret, bool *ret_gone, struct bk_err *err)
 {
     struct bk_target *t = calloc(1, sizeof(*t));
     int rc;
 
     if (!t)
         return bk_nomem(err);
-    bk_ctx_init(&t->ctx, opts->cancel, "component '%s'", c->name);
+    bk_ctx_init(&t->ctx, opts->env->cancel, "component '%s'", c->name);
     t->ctx.report = opts->report;
     t->ctx.report_arg = opts->report_arg;
     if (!opts->dir)
-        rc = open_source(s, t, c, opts, err);
+        rc = open_source(t, c, opts, ret_gone, err);
     else
         rc = c->kind == BAKE_TREE ? open_tree(t, c, opts, err) : open_blob(t, c, opts, err);
     if (rc < 0) {
@@ -218,9 +232,8 @@ void bk_target_close(struct bk_target *t)
     bkc_extract_close(t->extract);
     if (t->writer)
         t->ops->writer_close(t->writer);
-    if (t->self)
-        t->ops->close(t->self);
     free(t->blob_dir);
     free(t->blob_name);
+    free(t->facts);
     free(t);
 }

@@ -4,22 +4,22 @@
 #ifndef BK_TARGET_H
 #define BK_TARGET_H
 
-#include "run/session.h"
+#include "run/restore_component.h"
 #include "tree/extract.h"
 
 struct bk_target;
 
 struct bk_target_opts {
     const char *dir; /* --target; NULL: back where it came from */
-    int force;
-    struct bk_cancel *cancel;
+    const struct bk_restore_env *env;
     bk_report_fn *report;
     void *report_arg;
 };
 
-/* With dir: trees go to <dir>/<component>/, a blob becomes the file <dir>/<component>. */
-int bk_target_open(struct bk_session *s, const struct bk_mcomp *c,
-                   const struct bk_target_opts *opts, struct bk_target **ret, struct bk_err *err);
+/* With dir: trees go to <dir>/<component>/, a blob becomes the file <dir>/<component>. *ret_gone:
+ * it failed since its source has no place for it any more. */
+int bk_target_open(const struct bk_mcomp *c, const struct bk_target_opts *opts,
+                   struct bk_target **ret, bool *ret_gone, struct bk_err *err);
 /* Trees; as bake_source_ops.put_entry: OK, BAKE_END when it is there already, BAKE_E_EXISTS when
  * something else is there and kept. */
 int bk_target_put(struct bk_target *t, const struct bake_entry *e, struct bk_err *err);

@@ -265,16 +265,21 @@ static void verified_event(const struct check *k)
 static int check_backup(struct bk_session *s, struct bk_sink *sink, const struct bk_backup *b,
                         enum bk_verify_level level, uint64_t *damaged, struct bk_err *err)
 {
-    struct check k = {.session = s, .sink = sink, .manifest = b->manifest, .level = level};
+    struct check k = {.session = s, .sink = sink, .level = level};
     uint64_t start = bk_monotonic_ms();
-    int rc;
+    struct bk_err why = {0};
+    int rc = bk_backup_manifest(s->store, sink, b, &k.manifest, &why);
 
-    if (!b->manifest) { /* a manifest that cannot be read is damage too */
+    if (rc < 0 && (ends_all(rc) || (b->foreign && !is_damage(rc)))) {
+        *err = why;
+        return rc;
+    }
+    if (rc < 0) { /* a manifest that cannot be read is damage too */
         ++*damaged;
-        bk_event_backup_error(s->reporter, b->id, NULL, &b->damage);
+        bk_event_backup_error(s->reporter, b->id, NULL, &why);
         return BAKE_OK;
     }
-    k.broken = calloc(b->manifest->n_comps + 1, sizeof(*k.broken));
+    k.broken = calloc(k.manifest->n_comps + 1, sizeof(*k.broken));
     if (!k.broken)
         return bk_nomem(err);
     pthread_mutex_init(&k.lock, NULL);
@@ -284,7 +289,8 @@ static int check_backup(struct bk_session *s, struct bk_sink *sink, const struct
     if (rc < 0)
         return rc;
     *damaged += k.damaged;
-    put_record(&k, bk_monotonic_ms() - start);
+    if (!b->foreign) /* nothing is ever put beside what is not ours */
+        put_record(&k, bk_monotonic_ms() - start);
     verified_event(&k);
     return BAKE_OK;
 }
@@ -306,8 +312,8 @@ static int check_sink(struct bk_session *s, struct bk_sink *sink, const struct b
 {
     struct bk_catalog *catalog;
     const struct bk_backup *one = NULL;
-    int rc = bk_catalog_load(sink, s->by_address ? NULL : s->pipeline->name, opts->host, 0,
-                             &catalog, err);
+    int rc = bk_catalog_load(sink, s->by_address ? NULL : s->pipeline->name, opts->host,
+                             opts->id ? BK_CATALOG_FOREIGN : 0, &catalog, err);
 
     if (rc < 0)
         return rc;

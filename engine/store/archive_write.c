@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "store/filesum.h"
+#include "store/lag.h"
 #include "store/listing.h"
 #include "store/objw.h"
 #include "store/tar.h"
@@ -42,6 +43,11 @@ static char *data_name(const struct bk_store *store, const char *component, uint
     return object_name(store, component, kind == BAKE_TREE ? ".tar" : "");
 }
 
+char *bk_archive_listing_name(const struct bk_store *store, const char *component)
+{
+    return object_name(store, component, ".mtree");
+}
+
 static uint64_t memory(const struct bk_store *store, uint32_t kind)
 {
     return bk_objw_memory(store, 0) +
@@ -67,7 +73,7 @@ static int open_tree(struct archive_writer *w, const char *name, struct bk_err *
 {
     int rc;
 
-    w->list_name = object_name(w->store, name, ".mtree");
+    w->list_name = bk_archive_listing_name(w->store, name);
     if (!w->list_name)
         return bk_nomem(err);
     if ((rc = open_object(w, w->list_name, BAKE_SMALL_OBJECT, &w->list, err)) < 0 ||
@@ -249,7 +255,12 @@ static int seal(struct bk_store *store, struct bk_manifest *m, struct bk_err *er
 {
     struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
     char *name BK_FREE = bk_backup_object(m->id, BK_SUMS_NAME);
+    int rc = bk_lag_fill(store, err); /* everything but the list itself has been put by now */
 
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < m->n_bundles; i++) /* at the root */
+        bk_buf_printf(&text, "%s  ../../%s\n", m->bundles[i].sha256, m->bundles[i].name);
     for (size_t i = 0; i < m->n_comps; i++)
         for (size_t k = 0; k < m->comps[i].n_objects; k++)
             bk_buf_printf(&text, "%s  %s\n", m->comps[i].objects[k].sha256,

@@ -3,6 +3,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "store/bundle.h"
+#include "store/foreign.h"
 
 #include <string.h>
 
@@ -10,6 +12,9 @@
 
 struct names { /* what a listing of backups/ found */
     struct bk_strv ids, records;
+    struct bk_strv sealed;    /* ids whose last object before the manifest is there */
+    struct bk_strv announced; /* names of objects that announce bundles */
+    struct bk_strv bundles;   /* those that manifests name */
     int rc;
 };
 
@@ -31,6 +36,13 @@ static int collect(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
     } else if (bk_starts(slash + 1, BK_RECORDS) && bk_ends(name, "-verify.json")) {
         if (bk_strv_add(&names->records, name) < 0)
             names->rc = BAKE_E_NOMEM;
+    } else if (bk_streq(slash + 1, BK_SUMS_NAME)) {
+        char *copy BK_FREE = strndup(id, (size_t)(slash - id));
+
+        if (!copy || bk_strv_add(&names->sealed, copy) < 0)
+            names->rc = BAKE_E_NOMEM;
+    } else if (bk_bundle_announced(name) && bk_strv_add(&names->announced, name) < 0) {
+        names->rc = BAKE_E_NOMEM;
     }
     return names->rc;
 }
@@ -60,12 +72,14 @@ static int read_manifest(struct bk_sink *sink, const char *id, struct bk_backup 
 }
 
 /* When it was started: from the manifest, or from the stamp within the id. */
-static int64_t start_of(const struct bk_backup *b)
+int64_t bk_backup_time(const struct bk_backup *b)
 {
     char stamp[17];
     const char *end;
     int64_t ns = 0;
 
+    if (b->foreign)
+        return b->foreign->time_ns;
     if (b->manifest)
         return b->manifest->start_ns;
     end = strrchr(b->id, '-');
@@ -80,7 +94,7 @@ static int64_t start_of(const struct bk_backup *b)
 static int by_start(const void *a, const void *b)
 {
     const struct bk_backup *x = a, *y = b;
-    int64_t sx = start_of(x), sy = start_of(y);
+    int64_t sx = bk_backup_time(x), sy = bk_backup_time(y);
 
     if (sx != sy)
         return sx < sy ? -1 : 1;
@@ -113,6 +127,7 @@ static void backup_release(struct bk_backup *b)
     free(b->verified);
     bk_strv_free(&b->missing);
     bk_manifest_free(b->manifest);
+    bk_foreign_free(b->foreign);
     memset(b, 0, sizeof(*b));
 }
 
@@ -123,6 +138,9 @@ void bk_catalog_free(struct bk_catalog *c)
     for (size_t i = 0; i < c->n; i++)
         backup_release(&c->backups[i]);
     free(c->backups);
+    for (size_t i = 0; i < c->n_foreign; i++)
+        backup_release(&c->foreign[i]);
+    free(c->foreign);
     free(c);
 }
 
@@ -196,7 +214,15 @@ static int add_records(struct bk_sink *sink, struct bk_catalog *c, struct bk_str
     return BAKE_OK;
 }
 
-static int load_all(struct bk_sink *sink, const struct names *names, const char *pipeline,
+static int note_bundles(const struct bk_backup *b, struct names *names, struct bk_err *err)
+{
+    for (size_t i = 0; b->manifest && i < b->manifest->n_bundles; i++)
+        if (bk_strv_add(&names->bundles, b->manifest->bundles[i].name) < 0)
+            return bk_nomem(err);
+    return BAKE_OK;
+}
+
+static int load_all(struct bk_sink *sink, struct names *names, const char *pipeline,
                     const char *host, struct bk_catalog *c, struct bk_err *err)
 {
     c->backups = calloc(names->ids.n + 1, sizeof(*c->backups));
@@ -206,6 +232,8 @@ static int load_all(struct bk_sink *sink, const struct names *names, const char 
         struct bk_backup *b = &c->backups[c->n];
         int rc = read_manifest(sink, names->ids.items[i], b, err);
 
+        if (rc >= 0)
+            rc = note_bundles(b, names, err);
         if (rc < 0) {
             backup_release(b);
             return rc;
@@ -217,6 +245,75 @@ static int load_all(struct bk_sink *sink, const struct names *names, const char 
     }
     qsort(c->backups, c->n, sizeof(*c->backups), by_start);
     return judge(c, err);
+}
+
+/* ---- foreign archives ------------------------------------------------------------------------ */
+
+static int on_writer(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
+{
+    (void)size;
+    (void)mtime_ns;
+    return bk_strv_add(arg, name + strlen(BK_WRITERS)) < 0 ? BAKE_E_NOMEM : 0;
+}
+
+/* A bundle of ours that is not a backup's: of a run that is under way or was killed. It may yet go.
+ * One whose backup was whole and has lost its manifest is as good as a foreign one. */
+static bool is_unfinished(const struct names *names, const struct bk_strv *writers,
+                          const char *object)
+{
+    for (size_t i = 0; i < names->announced.n; i++) {
+        const char *id = names->announced.items[i] + strlen(BK_BACKUPS);
+        char *copy BK_FREE = NULL;
+
+        if (!bk_streq(bk_bundle_announced(names->announced.items[i]), object))
+            continue;
+        copy = strndup(id, strcspn(id, "/"));
+        if (copy && bk_strv_has(&names->ids, copy))
+            return false;
+        return !copy || !bk_strv_has(&names->sealed, copy) || bk_strv_has(writers, copy);
+    }
+    return false;
+}
+
+static int load_foreign(struct bk_sink *sink, const struct names *names, struct bk_catalog *c,
+                        struct bk_err *err)
+{
+    struct bk_strv writers = {0};
+    size_t kept = 0;
+    int rc = bk_foreign_list(sink, &c->foreign, &c->n_foreign, err);
+
+    if (rc >= 0 && names->announced.n > 0)
+        rc = bk_sink_list(sink, BK_WRITERS, on_writer, &writers, err);
+    for (size_t i = 0; i < c->n_foreign && rc >= 0; i++) {
+        struct bk_backup *b = &c->foreign[i];
+
+        if (bk_strv_has(&names->bundles, b->foreign->object) ||
+            is_unfinished(names, &writers, b->foreign->object))
+            backup_release(b);
+        else
+            c->foreign[kept++] = *b;
+    }
+    if (rc >= 0)
+        c->n_foreign = kept;
+    bk_strv_free(&writers);
+    return rc;
+}
+
+int bk_backup_manifest(struct bk_store *store, struct bk_sink *sink, const struct bk_backup *b,
+                       const struct bk_manifest **ret, struct bk_err *err)
+{
+    int rc = BAKE_OK;
+
+    if (!b->foreign && !b->manifest) {
+        if (err)
+            *err = b->damage;
+        return b->damage.rc;
+    }
+    if (b->foreign && !b->foreign->manifest)
+        rc = bk_foreign_manifest(store, sink, b->id, b->foreign, &b->foreign->manifest, err);
+    if (rc >= 0)
+        *ret = b->foreign ? b->foreign->manifest : b->manifest;
+    return rc;
 }
 
 int bk_catalog_load(struct bk_sink *sink, const char *pipeline, const char *host, unsigned flags,
@@ -235,6 +332,11 @@ int bk_catalog_load(struct bk_sink *sink, const char *pipeline, const char *host
         rc = load_all(sink, &names, pipeline, host, c, err);
     if (rc >= 0 && (flags & BK_CATALOG_RECORDS))
         rc = add_records(sink, c, &names.records, err);
+    if (rc >= 0 && (flags & BK_CATALOG_FOREIGN))
+        rc = load_foreign(sink, &names, c, err);
+    bk_strv_free(&names.sealed);
+    bk_strv_free(&names.announced);
+    bk_strv_free(&names.bundles);
     bk_strv_free(&names.ids);
     bk_strv_free(&names.records);
     if (rc < 0) {
@@ -242,59 +344,6 @@ int bk_catalog_load(struct bk_sink *sink, const char *pipeline, const char *host
         return rc;
     }
     *ret = c;
-    return BAKE_OK;
-}
-
-static int find_newest(const struct bk_catalog *c, int64_t before_ns, const struct bk_backup **ret,
-                       struct bk_err *err)
-{
-    for (size_t i = c->n; i-- > 0;) {
-        const struct bk_backup *b = &c->backups[i];
-
-        if (b->manifest && (before_ns <= 0 || b->manifest->start_ns <= before_ns)) {
-            *ret = b;
-            return BAKE_OK;
-        }
-    }
-    if (before_ns > 0 && c->n > 0)
-        return bk_fail(err, BK_E_NOSTORE,
-                       "there is no backup from then or before\n"
-                       "HINT: 'bakengine list' shows which there are");
-    return bk_fail(err, BK_E_NOSTORE, "there is no backup yet\nHINT: 'bakengine run' makes one");
-}
-
-int bk_catalog_find(const struct bk_catalog *c, const char *id, int64_t before_ns,
-                    const struct bk_backup **ret, struct bk_err *err)
-{
-    const struct bk_backup *found = NULL;
-    size_t matches = 0;
-
-    if (bk_streq(id, "latest"))
-        return find_newest(c, before_ns, ret, err);
-    for (size_t i = 0; i < c->n; i++) {
-        const struct bk_backup *b = &c->backups[i];
-
-        if (bk_streq(b->id, id)) {
-            found = b; /* as it is, though it begins others too */
-            matches = 1;
-            break;
-        }
-        if (bk_starts(b->id, id)) {
-            found = b;
-            matches++;
-        }
-    }
-    if (matches > 1)
-        return bk_fail(err, BK_E_USAGE, "'%s' is the beginning of more than one backup's id", id);
-    if (!found)
-        return bk_fail(err, BK_E_NOSTORE,
-                       "there is no backup '%s'\nHINT: 'bakengine list' shows which there are", id);
-    if (!found->manifest) {
-        if (err)
-            *err = found->damage;
-        return found->damage.rc;
-    }
-    *ret = found;
     return BAKE_OK;
 }
 

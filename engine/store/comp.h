@@ -9,8 +9,19 @@
 /* ---- a backup: around its components -------------------------------------------------------- */
 
 /* Makes ready what the components will share. The writer's intent must stand in the store by now:
- * from here on what the store holds is relied upon (design 12.1). */
-int bk_backup_begin(struct bk_store *store, struct bk_err *err);
+ * from here on what the store holds is relied upon (design 12.1). head: its id, pipeline, host and
+ * start are filled in; needed for bundles alone. */
+int bk_backup_begin(struct bk_store *store, const struct bk_manifest *head, struct bk_err *err);
+/* Must the components of a group be written one after another? (They stand in one object.) Those of
+ * other groups, and those without one, need not care. */
+bool bk_comp_in_turn(const struct bk_store *store);
+/* After the last component of a group was finished or aborted: ends what they share, so that a sink
+ * need not wait for it until the seal, and says early what came of it. bk_backup_seal() does it for
+ * groups that were not ended. A failure is that of all components of the group: it is to be told;
+ * the seal notes it in the manifest. Nothing to do is BAKE_OK. Any thread. */
+int bk_backup_group_end(struct bk_store *store, const char *group, struct bk_err *err);
+/* The manifest will not be put: removes what was put outside of the backup's own folder. */
+void bk_backup_undo(struct bk_store *store);
 /* After the last component: waits until everything is durable, puts what stands beside the
  * components, and fills in what only now is known of them. Then the manifest may be put. */
 int bk_backup_seal(struct bk_store *store, struct bk_manifest *m, struct bk_err *err);
@@ -26,6 +37,10 @@ struct bk_compw;
 /* Makes a flow below `parent`. The component's name and kind are copied. */
 int bk_compw_open(struct bk_store *store, const char *id, struct bk_cancel *parent,
                   const char *name, uint32_t kind, struct bk_compw **ret, struct bk_err *err);
+/* The same for a component of a group (NULL: of none). */
+int bk_compw_open_in(struct bk_store *store, const char *group, const char *id,
+                     struct bk_cancel *parent, const char *name, uint32_t kind,
+                     struct bk_compw **ret, struct bk_err *err);
 struct bk_cancel *bk_compw_cancel(struct bk_compw *w); /* for the source's reader */
 /* Before the first entry: the same component of the backup that this one builds upon; m and c must
  * live until free. What of it cannot be read is only not relied upon. */

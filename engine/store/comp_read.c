@@ -5,7 +5,12 @@ int bk_compr_open(struct bk_store *store, struct bk_sink *sink, const struct bk_
                   const struct bk_mcomp *c, unsigned flags, struct bk_cancel *parent,
                   struct bk_compr **ret, struct bk_err *err)
 {
-    return bk_format_of(store)->open_reader(store, sink, m, c, flags, parent, ret, err);
+    /* A bundle is an archive's, whatever else stands in the store. */
+    if (!c->in.bundle)
+        return bk_format_of(store)->open_reader(store, sink, m, c, flags, parent, ret, err);
+    if (c->kind == BAKE_TREE && (flags & BK_COMPR_RAW))
+        return bk_bundle_open_cat(store, sink, m, c, flags, parent, ret, err);
+    return bk_archive_open_reader(store, sink, m, c, flags, parent, ret, err);
 }
 
 int bk_compr_next(struct bk_compr *r, struct bake_entry *ret, struct bk_err *err)

@@ -1,4 +1,5 @@
 /* Writing components: handed to the store's format. */
+#include "store/bundle.h"
 #include "store/format.h"
 
 const struct bk_format *bk_format_of(const struct bk_store *store)
@@ -6,16 +7,28 @@ const struct bk_format *bk_format_of(const struct bk_store *store)
     return store->format == BK_FORMAT_REPOSITORY ? &bk_format_repository : &bk_format_archive;
 }
 
-int bk_backup_begin(struct bk_store *store, struct bk_err *err)
+int bk_backup_begin(struct bk_store *store, const struct bk_manifest *head, struct bk_err *err)
 {
     const struct bk_format *f = bk_format_of(store);
+    int rc = f->begin ? f->begin(store, err) : BAKE_OK;
 
-    return f->begin ? f->begin(store, err) : BAKE_OK;
+    return rc < 0 ? rc : bk_bundles_begin(store, head, err);
 }
+
+bool bk_comp_in_turn(const struct bk_store *store) { return bk_bundles_wanted(store); }
+
+int bk_backup_group_end(struct bk_store *store, const char *group, struct bk_err *err)
+{
+    return bk_bundles_group_end(store, group, err);
+}
+
+void bk_backup_undo(struct bk_store *store) { bk_bundles_undo(store); }
 
 int bk_backup_seal(struct bk_store *store, struct bk_manifest *m, struct bk_err *err)
 {
-    return bk_format_of(store)->seal(store, m, err);
+    int rc = bk_bundles_seal(store, m, err);
+
+    return rc < 0 ? rc : bk_format_of(store)->seal(store, m, err);
 }
 
 void bk_backup_end(struct bk_store *store)
@@ -24,6 +37,7 @@ void bk_backup_end(struct bk_store *store)
 
     if (f->end)
         f->end(store);
+    bk_bundles_end(store);
 }
 
 uint64_t bk_backup_memory(const struct bk_store *store)
@@ -47,6 +61,15 @@ int bk_compw_open(struct bk_store *store, const char *id, struct bk_cancel *pare
                   const char *name, uint32_t kind, struct bk_compw **ret, struct bk_err *err)
 {
     return bk_format_of(store)->open_writer(store, id, parent, name, kind, ret, err);
+}
+
+int bk_compw_open_in(struct bk_store *store, const char *group, const char *id,
+                     struct bk_cancel *parent, const char *name, uint32_t kind,
+                     struct bk_compw **ret, struct bk_err *err)
+{
+    if (group && bk_bundles_wanted(store))
+        return bk_bundles_open_writer(store, group, parent, name, kind, ret, err);
+    return bk_compw_open(store, id, parent, name, kind, ret, err);
 }
 
 struct bk_cancel *bk_compw_cancel(struct bk_compw *w) { return bk_flow_cancel(w->flow); }

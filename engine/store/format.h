@@ -76,6 +76,11 @@ int bk_repo_open_reader(struct bk_store *store, struct bk_sink *sink, const stru
                         const struct bk_mcomp *c, unsigned flags, struct bk_cancel *parent,
                         struct bk_compr **ret, struct bk_err *err);
 
+int bk_bundle_open_cat(struct bk_store *store, struct bk_sink *sink, const struct bk_manifest *m,
+                       const struct bk_mcomp *c, unsigned flags, struct bk_cancel *parent,
+                       struct bk_compr **ret, struct bk_err *err);
+char *bk_archive_listing_name(const struct bk_store *store, const char *component);
+
 /* And what checks a backup. */
 int bk_archive_look(struct bk_store *store, struct bk_sink *sink, const struct bk_manifest *m,
                     struct bk_look *look, struct bk_err *err);

@@ -27,6 +27,7 @@ void bk_mcomp_release(struct bk_mcomp *c)
     free(c->error);
     free(c->fingerprint);
     bk_refs_release(&c->stream);
+    bk_part_of_release(&c->in);
     bk_strv_free(&c->transforms);
     json_decref(c->facts);
     memset(c, 0, sizeof(*c));
@@ -39,6 +40,8 @@ void bk_manifest_free(struct bk_manifest *m)
     for (size_t i = 0; i < m->n_comps; i++)
         bk_mcomp_release(&m->comps[i]);
     free(m->comps);
+    bk_manifest_groups_release(m);
+    bk_manifest_bundles_release(m);
     free(m->id);
     free(m->pipeline);
     free(m->type);
@@ -122,6 +125,8 @@ static json_t *comp_json(const struct bk_mcomp *c)
         ok = ok && json_object_set_new(j, "stream", bk_mcomp_stream_json(c)) == 0;
     else
         ok = ok && json_object_set_new(j, "objects", objects_json(c)) == 0;
+    if (c->in.bundle)
+        ok = ok && json_object_set_new(j, "in", bk_part_of_json(&c->in)) == 0;
     bk_json_set_str(j, "fingerprint", c->fingerprint);
     if (c->facts)
         ok = ok && json_object_set(j, "facts", c->facts) == 0;
@@ -175,8 +180,12 @@ json_t *bk_manifest_json(const struct bk_manifest *m)
              json_object_set_new(j, "compression_level", json_integer(m->compression_level)) == 0;
     ok = ok && json_object_set_new(j, "components", comps_json(m)) == 0 &&
          json_object_set_new(j, "totals", totals_json(m)) == 0;
+    if (m->n_groups)
+        ok = ok && json_object_set_new(j, "groups", bk_manifest_groups_json(m)) == 0;
     if (m->packs_sha256[0])
         ok = ok && json_object_set_new(j, "packs", bk_manifest_packs_json(m)) == 0;
+    if (m->n_bundles)
+        ok = ok && json_object_set_new(j, "bundles", bk_manifest_bundles_json(m)) == 0;
     if (m->pipeline_file)
         ok = ok && json_object_set(j, "pipeline_file", m->pipeline_file) == 0;
     return whole(j, ok);
@@ -223,4 +232,6 @@ void bk_manifest_totals(const struct bk_manifest *m, uint64_t *bytes_in, uint64_
         *entries += m->comps[i].entries;
         *warnings += m->comps[i].warnings;
     }
+    for (size_t i = 0; i < m->n_bundles; i++)
+        *bytes_stored += m->bundles[i].size;
 }

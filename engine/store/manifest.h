@@ -20,6 +20,21 @@ struct bk_object { /* one stored object of a component */
     char sha256[BK_SHA256_HEX];
 };
 
+struct bk_bundle { /* one object at the sink's root that holds the components of a group */
+    char *name;
+    uint64_t size;                    /* as stored */
+    char sha256[BK_SHA256_HEX];       /* as stored; "": not known (a foreign archive) */
+    char plain_sha256[BK_SHA256_HEX]; /* of the tar; "": not known */
+    struct bk_strv transforms;        /* plugin names, in writing order */
+};
+
+struct bk_part_of { /* where a component stands in a bundle */
+    char *bundle;   /* its name; NULL: the component has objects of its own */
+    char *path;     /* within the tar */
+    uint64_t first; /* its first entry, counted from 0; not known of a foreign archive: there its */
+    uint64_t count; /* entries, which these are, are found by their paths */
+};
+
 enum bk_status { BK_STATUS_OK = 0, BK_STATUS_PARTIAL = 1, BK_STATUS_FAILED = 2 };
 const char *bk_status_name(enum bk_status s); /* "ok", "partial", "failed" */
 
@@ -35,11 +50,19 @@ struct bk_mcomp {                         /* a component as the manifest has it 
     char sha256[BK_SHA256_HEX]; /* of the plain stream, or of bk_refs_write(); "" when it failed */
     struct bk_object *objects;  /* format archive */
     size_t n_objects;
+    struct bk_part_of in;      /* format archive with bundles */
     bool has_stream;           /* format repository */
     struct bk_refs stream;     /* a tree's records, a blob's bytes */
     struct bk_strv transforms; /* plugin names, in writing order */
     char *fingerprint;         /* or NULL */
     json_t *facts;             /* or NULL */
+};
+
+struct bk_mgroup { /* a group that was held while it was read */
+    char *name, *source;
+    uint64_t held_ms; /* from the call that held it until it was released */
+    char *error;      /* why it could not be held or released; else NULL */
+    json_t *facts;    /* the source's: what was stopped, for how long; or NULL */
 };
 
 struct bk_manifest {
@@ -54,8 +77,12 @@ struct bk_manifest {
     size_t n_comps;
     uint64_t n_packs, packs_size;     /* of the object "packs" beside it, of a repository */
     char packs_sha256[BK_SHA256_HEX]; /* "": there is none */
-    json_t *plugins;                  /* {"source-files": "0.1.0", ...} or NULL */
-    json_t *pipeline_file;            /* secrets left out; or NULL */
+    struct bk_bundle *bundles;
+    size_t n_bundles;
+    struct bk_mgroup *groups;
+    size_t n_groups;
+    json_t *plugins;       /* {"source-files": "0.1.0", ...} or NULL */
+    json_t *pipeline_file; /* secrets left out; or NULL */
 };
 
 void bk_manifest_free(struct bk_manifest *m); /* NULL is fine */
@@ -82,6 +109,27 @@ int bk_mcomp_stream_parse(const json_t *j, const char *what, struct bk_mcomp *c,
 json_t *bk_manifest_packs_json(const struct bk_manifest *m);
 int bk_manifest_packs_parse(const json_t *j, const char *what, struct bk_manifest *m,
                             struct bk_err *err);
+/* The bundles' parts (manifest_bundle.c): NULL when out of memory. */
+json_t *bk_manifest_bundles_json(const struct bk_manifest *m);
+int bk_manifest_bundles_parse(const json_t *j, const char *what, struct bk_manifest *m,
+                              struct bk_err *err);
+void bk_manifest_bundles_release(struct bk_manifest *m);
+json_t *bk_part_of_json(const struct bk_part_of *p);
+/* m: its bundles are there already. */
+int bk_part_of_parse(const json_t *j, const char *what, const struct bk_manifest *m,
+                     struct bk_part_of *ret, struct bk_err *err);
+void bk_part_of_release(struct bk_part_of *p);
+/* Of a component that stands in a bundle; NULL: it does not. */
+const struct bk_bundle *bk_mcomp_bundle(const struct bk_manifest *m, const struct bk_mcomp *c);
+/* The groups' parts (manifest_groups.c). */
+void bk_mgroup_release(struct bk_mgroup *g);
+void bk_manifest_groups_release(struct bk_manifest *m);
+json_t *bk_manifest_groups_json(const struct bk_manifest *m); /* NULL: out of memory */
+int bk_manifest_groups_parse(const json_t *j, const char *what, struct bk_manifest *m,
+                             struct bk_err *err);
+/* NULL: it was not held. */
+const struct bk_mgroup *bk_manifest_group(const struct bk_manifest *m, const char *source,
+                                          const char *name);
 /* SHA-256 of bk_refs_write(). */
 int bk_refs_digest(const struct bk_refs *r, char ret[BK_SHA256_HEX], struct bk_err *err);
 /* The JSON document, for --json. A new reference; NULL: out of memory. */

@@ -170,7 +170,8 @@ static int parse_numbers(const struct ctx *x, const json_t *j, struct bk_mcomp *
     return bk_json_opt_u64(j, x->what, "missing", &c->missing, x->err);
 }
 
-static int parse_comp(const struct ctx *x, const json_t *j, struct bk_mcomp *c)
+static int parse_comp(const struct ctx *x, const json_t *j, const struct bk_manifest *m,
+                      struct bk_mcomp *c)
 {
     json_t *facts = json_object_get(j, "facts");
     int rc;
@@ -189,13 +190,14 @@ static int parse_comp(const struct ctx *x, const json_t *j, struct bk_mcomp *c)
         (rc = parse_strings(x, j, "transforms", &c->transforms)) < 0 ||
         (rc = check_transforms(x, c)) < 0 ||
         (rc = bk_mcomp_stream_parse(j, x->what, c, x->err)) < 0 ||
-        (rc = parse_objects(x, j, c)) < 0)
+        (rc = parse_objects(x, j, c)) < 0 ||
+        (rc = bk_part_of_parse(j, x->what, m, &c->in, x->err)) < 0)
         return rc;
     if (json_is_object(facts))
         c->facts = json_incref(facts);
     if (c->status == BK_STATUS_FAILED)
         return BAKE_OK;
-    if (!c->has_stream && !bk_mcomp_object(c, "data"))
+    if (!c->has_stream && !c->in.bundle && !bk_mcomp_object(c, "data"))
         return bk_fail(x->err, BAKE_E_CORRUPT, "%s: component '%s' has no object with its data",
                        x->what, c->name);
     return get_sha256(x, j, c->sha256);
@@ -237,7 +239,7 @@ static int parse_comps(const struct ctx *x, const json_t *j, struct bk_manifest 
         return bk_nomem(x->err);
     for (size_t i = 0; i < json_array_size(a); i++) {
         m->n_comps++;
-        rc = parse_comp(x, json_array_get(a, i), &m->comps[i]);
+        rc = parse_comp(x, json_array_get(a, i), m, &m->comps[i]);
         if (rc < 0)
             return rc;
     }
@@ -298,6 +300,10 @@ int bk_manifest_parse(const char *text, size_t n, const char *id, struct bk_mani
     rc = parse_head(&x, j, id, m);
     if (rc >= 0)
         rc = bk_manifest_packs_parse(j, what, m, err);
+    if (rc >= 0)
+        rc = bk_manifest_bundles_parse(j, what, m, err);
+    if (rc >= 0)
+        rc = bk_manifest_groups_parse(j, what, m, err);
     if (rc >= 0)
         rc = parse_comps(&x, j, m);
     if (rc < 0) {

@@ -29,7 +29,7 @@ static int on_pack(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
 }
 
 /* What is copied is checked: damage must not spread. */
-static int copy_pack(struct bk_sink *from, struct bk_sink *to, const bk_id *pack,
+static int copy_from(struct bk_sink *from, struct bk_sink *to, const bk_id *pack,
                      struct bk_err *err)
 {
     struct bk_buf data BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
@@ -44,6 +44,26 @@ static int copy_pack(struct bk_sink *from, struct bk_sink *to, const bk_id *pack
     if (rc >= 0 && !bk_id_eq(&id, pack))
         rc = bk_fail(err, BAKE_E_CORRUPT, "%s: '%s' does not match its name", from->label, name);
     return rc < 0 ? rc : bk_sink_put(to, name, data.data, data.len, BAKE_PUT_IF_ABSENT, err);
+}
+
+/* From the base; if it cannot, from another: should the base have failed while only one sink was
+ * fed, the next one has what came after. */
+static int copy_pack(struct bk_store *store, struct bk_sink *base, struct bk_sink *to,
+                     const bk_id *pack, struct bk_err *err)
+{
+    int rc = copy_from(base, to, pack, err);
+
+    for (size_t i = 0; i < store->n_sinks && rc < 0; i++) {
+        struct bk_sink *other = &store->sinks[i];
+        struct bk_err why = {0};
+
+        if (rc == BAKE_E_CANCELLED || rc == BAKE_E_NOMEM)
+            return rc;
+        if (other != base && other != to && bk_store_sink_ok(store, i) &&
+            copy_from(other, to, pack, &why) >= 0)
+            rc = BAKE_OK;
+    }
+    return rc;
 }
 
 /* The base was asked what is condemned when the run began; here other packs may be. What a prune is
@@ -69,7 +89,8 @@ static int check_condemned(struct bk_sink *to, const struct seen *s, struct bk_e
                  : BAKE_OK;
 }
 
-static int fill_one(struct bk_sink *base, struct bk_sink *to, struct seen *s, struct bk_err *err)
+static int fill_one(struct bk_store *store, struct bk_sink *base, struct bk_sink *to,
+                    struct seen *s, struct bk_err *err)
 {
     int rc = check_condemned(to, s, err);
 
@@ -77,7 +98,7 @@ static int fill_one(struct bk_sink *base, struct bk_sink *to, struct seen *s, st
         rc = bk_sink_list(to, "packs/", on_pack, s, err);
     for (size_t i = 0; i < s->n && rc >= 0; i++)
         if (!s->has[i])
-            rc = copy_pack(base, to, &s->packs[i], err);
+            rc = copy_pack(store, base, to, &s->packs[i], err);
     return rc < 0 ? bk_prefix(err, "%s lags behind", to->label) : BAKE_OK;
 }
 
@@ -93,7 +114,7 @@ int bk_mirrors_fill(struct bk_store *store, struct bk_sink *base, const bk_id *p
         if (to == base || !bk_store_sink_ok(store, i))
             continue;
         s.has = calloc(n + 1, sizeof(*s.has));
-        rc = s.has ? fill_one(base, to, &s, &why) : bk_nomem(&why);
+        rc = s.has ? fill_one(store, base, to, &s, &why) : bk_nomem(&why);
         free(s.has);
         if (rc == BAKE_E_CANCELLED || rc == BAKE_E_NOMEM) {
             *err = why;

@@ -40,7 +40,7 @@ static void check_stored(struct bk_objr *r)
                 "%s: object '%s' is damaged: it has %llu bytes, the manifest says %llu",
                 r->sink->label, r->name, (unsigned long long)r->stored_size,
                 (unsigned long long)o->size);
-    else if (!bk_streq(sha, o->sha256))
+    else if (o->sha256[0] && !bk_streq(sha, o->sha256))
         bk_fail(&err, BAKE_E_CORRUPT,
                 "%s: object '%s' is damaged: its SHA-256 differs from the manifest's",
                 r->sink->label, r->name);
@@ -195,7 +195,8 @@ int bk_objr_open(struct bk_flow *flow, struct bk_sink *sink, const struct bk_obj
     r->flow = flow;
     r->sink = sink;
     r->spec = spec;
-    r->name = bk_backup_object(spec->id, spec->object->name);
+    r->name = spec->id ? bk_backup_object(spec->id, spec->object->name)
+                       : bk_strdup(spec->object->name);
     return r->name ? start(r, err) : bk_nomem(err);
 }
 

@@ -11,8 +11,8 @@
 struct bk_objr;
 
 struct bk_objr_spec {
-    const char *id;                        /* the backup's */
-    const struct bk_object *object;        /* size and digest as stored */
+    const char *id;                        /* the backup's; NULL: it stands at the root */
+    const struct bk_object *object;        /* size and digest as stored; digest "": not known */
     const char *plain_sha256;              /* NULL: not known */
     const struct bk_transform *transforms; /* in writing order */
     size_t n_transforms;

@@ -2,6 +2,7 @@
 #include "store/objw.h"
 
 #include "base/str.h"
+#include "store/lag.h"
 
 #include <string.h>
 
@@ -19,9 +20,20 @@ struct bk_objw {
     struct bk_chain *chain;
     struct bk_sha256 *plain_sha, *stored_sha;
     struct put *puts; /* one per sink */
+    bool begun;       /* puts were begun wherever they could be */
     bool stored_any;  /* a put of ours has ended well: the object is ours to remove */
+    size_t only;      /* a group is held: the only sink that is fed; SIZE_MAX: all are */
     struct bk_objw_result result;
 };
+
+/* Of the sinks that it went to none is left: those that were not fed do not help. */
+static bool is_nowhere(const struct bk_objw *w)
+{
+    for (size_t i = 0; i < w->store->n_sinks; i++)
+        if (w->puts[i].handle)
+            return false;
+    return !w->stored_any;
+}
 
 static int give_up(struct bk_objw *w, size_t i, int rc, struct bk_err *err)
 {
@@ -35,7 +47,7 @@ static int give_up(struct bk_objw *w, size_t i, int rc, struct bk_err *err)
         return rc;
     }
     bk_store_sink_failed(w->store, i, &why);
-    if (bk_store_sinks_ok(w->store) > 0)
+    if (bk_store_sinks_ok(w->store) > 0 && !(w->begun && is_nowhere(w)))
         return BAKE_OK;
     if (err)
         *err = why;
@@ -45,9 +57,9 @@ static int give_up(struct bk_objw *w, size_t i, int rc, struct bk_err *err)
 static int begin_puts(struct bk_objw *w, struct bk_err *err)
 {
     struct bk_store *s = w->store;
-    bool any = false;
+    bool only_one = s->n_sinks > 1 && bk_store_held(s), any = false;
 
-    for (size_t i = 0; i < s->n_sinks; i++) {
+    for (size_t i = 0; i < s->n_sinks && !(any && only_one); i++) {
         int rc;
 
         if (!bk_store_sink_ok(s, i))
@@ -56,9 +68,12 @@ static int begin_puts(struct bk_objw *w, struct bk_err *err)
         rc = s->sinks[i].ops->put_begin(s->sinks[i].self, &w->puts[i].ctx.base, w->name, 0,
                                         BAKE_PUT_IF_ABSENT, &w->puts[i].handle);
         any |= rc >= 0;
+        if (rc >= 0 && only_one)
+            w->only = i;
         if (rc < 0 && (rc = give_up(w, i, rc, err)) < 0)
             return rc;
     }
+    w->begun = true;
     /* Every sink had failed before: an object that is put nowhere is no success. */
     return any ? BAKE_OK : bk_store_none_usable(s, err);
 }
@@ -105,7 +120,9 @@ static int end_puts(struct bk_objw *w, struct bk_err *err)
             return rc;
     }
     bk_sha256_end_hex(w->stored_sha, w->result.stored_sha256);
-    return BAKE_OK;
+    if (w->only == SIZE_MAX)
+        return BAKE_OK;
+    return bk_lag_add(w->store, w->name, w->only, w->result.stored_sha256, true, err);
 }
 
 static int to_ring(void *arg, const void *data, size_t n, struct bk_err *err)
@@ -203,6 +220,7 @@ int bk_objw_open(struct bk_flow *flow, struct bk_store *store, const char *name,
     w->store = store;
     w->flow = flow;
     w->flags = flags;
+    w->only = SIZE_MAX;
     w->name = bk_strdup(name);
     w->puts = calloc(store->n_sinks + 1, sizeof(*w->puts));
     if (!w->name || !w->puts)

@@ -2,6 +2,7 @@
 #include "store/packer_lane.h"
 
 #include "base/cleanup.h"
+#include "store/lag.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -142,7 +143,7 @@ static int put_parts(struct bk_packer *p, const struct parts *parts, const char 
                      struct bk_err *err)
 {
     char *whole = malloc((size_t)parts->size + 1);
-    size_t at = 0;
+    size_t at = 0, sink;
     int rc;
 
     if (!whole)
@@ -152,7 +153,8 @@ static int put_parts(struct bk_packer *p, const struct parts *parts, const char 
         at += parts->part[i]->len;
         bk_buf_free(parts->part[i]);
     }
-    rc = bk_store_put(p->store, name, whole, at, BAKE_PUT_IF_ABSENT, err);
+    /* What mirrors lack is found by listing them (mirror.h). */
+    rc = bk_store_feed(p->store, name, whole, at, BAKE_PUT_IF_ABSENT, &sink, err);
     free(whole);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "store/format.h"
+#include "store/lag.h"
 #include "store/mirror.h"
 #include "store/packlist.h"
 
@@ -186,7 +187,9 @@ int bk_repo_seal(struct bk_store *store, struct bk_manifest *m, struct bk_err *e
     }
     if (rc < 0)
         bk_log(BAKE_LOG_WARN, "the chunk index could not be saved: %s", why.text);
-    rc = bk_index_used(repo->write->index, &ids, &n, err);
+    rc = bk_lag_fill(store, err);
+    if (rc >= 0)
+        rc = bk_index_used(repo->write->index, &ids, &n, err);
     if (rc >= 0)
         rc = bk_mirrors_fill(store, repo->write->sink, ids, n, err);
     if (rc >= 0)

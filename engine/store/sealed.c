@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/codec.h"
+#include "store/lag.h"
 #include "store/transforms.h"
 
 #include <stdlib.h>
@@ -91,8 +92,13 @@ int bk_sealed_put(struct bk_store *s, const char *folder, const struct bk_buf *p
 {
     struct bk_buf out BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
     int rc = encode(s, folder, plain, &out, ret, cap, err);
+    size_t sink;
 
-    return rc < 0 ? rc : bk_store_put(s, ret, out.data, out.len, BAKE_PUT_IF_ABSENT, err);
+    if (rc >= 0)
+        rc = bk_store_feed(s, ret, out.data, out.len, BAKE_PUT_IF_ABSENT, &sink, err);
+    if (rc < 0 || sink == SIZE_MAX)
+        return rc;
+    return bk_lag_add(s, ret, sink, ret + strlen(folder), false, err);
 }
 
 int bk_sealed_put_to(struct bk_store *s, struct bk_sink *sink, const char *folder,

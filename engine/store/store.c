@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "store/foreign.h"
+#include "store/lag.h"
 #include "store/repo.h"
 #include "store/store_info.h"
 
@@ -62,6 +64,28 @@ static int create_missing(struct bk_store *s, struct bk_err *err)
     return BAKE_OK;
 }
 
+/* For reading, archives that other programs put into a place are as good as a store. Only where no
+ * sink has one: else it would be a mirror that has lost all. */
+static int take_foreign(struct bk_store *s, struct bk_err *err)
+{
+    for (size_t i = 0; i < s->n_sinks; i++) {
+        struct bk_err why = {0};
+        bool any = false;
+        int rc;
+
+        if (s->failed[i].rc != BK_E_NOSTORE)
+            continue;
+        rc = bk_foreign_any(&s->sinks[i], &any, &why);
+        if (rc >= 0 && !any)
+            continue;
+        bk_err_clear(&s->failed[i]);
+        s->format = BK_FORMAT_ARCHIVE;
+        if ((rc = settle(s, i, rc, &why, err)) < 0)
+            return rc;
+    }
+    return BAKE_OK;
+}
+
 int bk_store_none_usable(struct bk_store *s, struct bk_err *err)
 {
     int rc;
@@ -83,6 +107,8 @@ static int open_sinks(struct bk_store *s, enum bk_store_mode mode, const char *f
         return bk_fail(err, BK_E_USAGE, "'%s' is not the name of a sink of this pipeline", from);
     if (rc >= 0 && mode == BK_STORE_WRITE)
         rc = create_missing(s, err);
+    if (rc >= 0 && mode == BK_STORE_READ && bk_store_sinks_ok(s) == 0)
+        rc = take_foreign(s, err);
     if (rc >= 0 && bk_store_sinks_ok(s) == 0)
         rc = bk_store_none_usable(s, err);
     if (rc < 0)
@@ -152,6 +178,7 @@ void bk_store_close(struct bk_store *s)
     for (size_t i = 0; i < s->n_sinks; i++)
         bk_sink_close(&s->sinks[i]);
     bk_store_free_defaults(s);
+    bk_lag_free(s);
     pthread_mutex_destroy(&s->defaults_lock);
     free(s->sinks);
     free(s->failed);
@@ -227,6 +254,7 @@ int bk_store_remove(struct bk_store *s, const char *name, struct bk_err *err)
 {
     int worst = BAKE_OK;
 
+    bk_lag_forget(s, name);
     for (size_t i = 0; i < s->n_sinks; i++) {
         struct bk_err why = {0};
         int rc;

@@ -20,6 +20,8 @@ int bk_tarw_entry(struct bk_tarw *w, const struct bake_entry *e, struct bk_err *
 int bk_tarw_data(struct bk_tarw *w, const void *data, size_t n, struct bk_err *err); /* in order */
 /* After every entry; all bytes of a file's extents must have come. */
 int bk_tarw_end_entry(struct bk_tarw *w, struct bk_err *err);
+/* Instead of the bytes that are missing of the current entry: zeros; and ends it. */
+int bk_tarw_fill(struct bk_tarw *w, struct bk_err *err);
 int bk_tarw_finish(struct bk_tarw *w, struct bk_err *err); /* the end of the archive; all emitted */
 void bk_tarw_free(struct bk_tarw *w);                      /* NULL is fine */
 

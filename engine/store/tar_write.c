@@ -345,6 +345,22 @@ int bk_tarw_end_entry(struct bk_tarw *w, struct bk_err *err)
     return archive_write_finish_entry(w->a) == ARCHIVE_OK ? BAKE_OK : failed(w, "the end", err);
 }
 
+int bk_tarw_fill(struct bk_tarw *w, struct bk_err *err)
+{
+    int rc;
+
+    if (w->emit_rc < 0)
+        return w->emit_rc;
+    if (!w->open)
+        return BAKE_OK;
+    w->at = w->n_extents;
+    rc = hole(w, w->size, err);
+    if (rc < 0)
+        return rc;
+    w->open = false;
+    return archive_write_finish_entry(w->a) == ARCHIVE_OK ? BAKE_OK : failed(w, "the end", err);
+}
+
 int bk_tarw_finish(struct bk_tarw *w, struct bk_err *err)
 {
     if (w->emit_rc < 0)

@@ -3,14 +3,15 @@
  * cancelled, and says by bake_fail() what failed, on what, and what the daemon answered (never what
  * was sent: a container's environment holds passwords). Results: 404 is BAKE_E_NOTFOUND, 409
  * BAKE_E_EXISTS (a conflict), 401 and 403 and a socket without permission BAKE_E_AUTH, no daemon
- * BAKE_E_UNAVAILABLE, silence longer than the time limit BAKE_E_TIMEOUT, other answers BAKE_E_IO. */
+ * BAKE_E_UNAVAILABLE (so are 502 to 504), silence longer than the time limit BAKE_E_TIMEOUT, other
+ * answers BAKE_E_IO. */
 #ifndef DOCKER_API_H
 #define DOCKER_API_H
 
 #include "docker.h"
 
 struct dk_api_opts {
-    const char *host; /* NULL: DOCKER_HOST, else unix:///var/run/docker.sock */
+    const char *host;            /* NULL: DOCKER_HOST, else unix:///var/run/docker.sock */
     const char *ca, *cert, *key; /* NULL: ca.pem, cert.pem, key.pem of DOCKER_CERT_PATH where
                                     DOCKER_TLS_VERIFY is set */
     uint64_t timeout_ms;         /* of silence, not of length */
@@ -19,7 +20,7 @@ struct dk_api_opts {
 /* Asks for the version and agrees on one: at most ours, at most the server's, and not below either
  * one's minimum (BAKE_E_UNSUPPORTED says both). */
 int dk_api_open(struct bake_ctx *ctx, const struct dk_api_opts *opts, struct dk_api **ret);
-void dk_api_close(struct dk_api *api); /* NULL is fine */
+void dk_api_close(struct dk_api *api);               /* NULL is fine */
 const char *dk_api_host(const struct dk_api *api);   /* as it is used: "unix:///..." */
 bool dk_api_local(const struct dk_api *api);         /* over a Unix socket */
 const char *dk_api_engine(const struct dk_api *api); /* "20.10.24" */
@@ -38,8 +39,9 @@ char *dk_quote(const char *text); /* percent-encoded; NULL: out of memory */
 /* ---- containers ------------------------------------------------------------------------------ */
 
 int dk_inspect(struct dk_api *api, struct bake_ctx *ctx, const char *id, json_t **ret);
-/* ret_changed (may be NULL): false when it was so already. A call that times out may still be done
- * later by the daemon: then the state is asked for until it is known. seconds -1: its own. */
+/* ret_changed (may be NULL): false when it was so already. The daemon carries these out even when
+ * nobody waits any more, so they are waited for although ctx is cancelled, and after a time limit
+ * the state is asked for until it is known. seconds -1: its own. */
 int dk_stop(struct dk_api *api, struct bake_ctx *ctx, const char *id, int64_t seconds,
             bool *ret_changed);
 int dk_start(struct dk_api *api, struct bake_ctx *ctx, const char *id, bool *ret_changed);
@@ -53,7 +55,7 @@ int dk_remove_container(struct dk_api *api, struct bake_ctx *ctx, const char *id
 
 /* ---- archives -------------------------------------------------------------------------------- */
 
-struct dk_stat { /* of X-Docker-Container-Path-Stat */
+struct dk_stat {       /* of X-Docker-Container-Path-Stat */
     char *name, *link; /* link "" when it is none */
     uint64_t size;
     uint32_t mode; /* as st_mode, made from Go's FileMode */

@@ -10,6 +10,7 @@
 struct dk_api;
 struct dk_world;
 struct dk_restore;
+struct dk_tree;
 struct bkc_ignore;
 
 enum dk_consistency { DK_STOP = 0, DK_PAUSE = 1, DK_NONE = 2 };
@@ -35,6 +36,7 @@ struct dk_config {
 struct dk_where {
     bool away;        /* in a container, or the daemon is on another host */
     char *container;  /* our own container's id in this daemon, or NULL */
+    char *owner;      /* who this process is, for labels (owner.c) */
 };
 
 struct dk_source {
@@ -47,6 +49,11 @@ struct dk_source {
     size_t planned;            /* next component of plan() */
     struct dk_restore *restores; /* groups being restored (restore.h), under lock */
     struct dk_held *held;        /* groups that are held (hold.h), under lock */
+    struct dk_tree *reading;     /* trees that keep a container busy (tree.h), under lock */
+    struct {                     /* what was found out of the daemon's host (prove.c), under lock */
+        int level;
+        const char *why; /* static */
+    } proof;
     pthread_mutex_t lock;
 };
 

@@ -26,7 +26,7 @@ int dk_stop_all(struct dk_source *s, struct bake_ctx *ctx, const struct dk_conta
  * NULL): from the first stop to the last start. wait: for their health. NULL is fine. */
 int dk_start_again(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st, bool wait,
                    double *ret_seconds);
-/* They are to stay stopped: the promise is dropped. Frees it. */
+/* They are to stay stopped: the promise is dropped. Frees it, also when it fails. */
 int dk_leave_stopped(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st);
 
 /* An obligation: kept by the engine, and, where this process is away from the daemon's host (a
@@ -36,9 +36,14 @@ struct dk_promise {
     uint64_t id;
     char *volume; /* or NULL */
 };
-int dk_promise(struct dk_source *s, struct bake_ctx *ctx, const json_t *what,
-               struct dk_promise *p);
+int dk_promise(struct dk_source *s, struct bake_ctx *ctx, const json_t *what, struct dk_promise *p);
 int dk_promise_kept(struct dk_source *s, struct bake_ctx *ctx, struct dk_promise *p);
+
+/* Who this process is, for labels on what it makes in the daemon: its own container and when that
+ * was started, or machine, boot and process. The caller's; NULL: out of memory. */
+char *dk_owner(struct dk_source *s, struct bake_ctx *ctx);
+/* Is that process gone for certain? False where that cannot be known from here. */
+bool dk_owner_dead(struct dk_source *s, struct bake_ctx *ctx, const char *owner);
 
 /* Who we are there (self.c). */
 int dk_where_am_i(struct dk_source *s, struct bake_ctx *ctx);

@@ -22,6 +22,9 @@ struct dk_container {
     bool compose;     /* it belongs to Compose */
     int number;       /* com.docker.compose.container-number, else 1 */
     bool running, paused, own; /* own: this process is in it */
+    bool oneoff;               /* of `docker-compose run`: never speaks for its service */
+    bool enabled;              /* backup.enable */
+    bool dumped;               /* a component is dumped in it: it has to keep running */
     char **depends_on;         /* services of the same stack; n_depends */
     size_t n_depends;
     struct dk_mount *mounts; /* by destination */
@@ -55,6 +58,7 @@ struct dk_world {
     size_t n_containers;
     struct dk_item *items; /* by group, then name */
     size_t n_items;
+    json_t *volumes; /* array as in GET /volumes; may be empty */
 };
 
 /* Asks the daemon. Says by bake_report() what is odd (deprecated labels, both a dump and a volume

@@ -17,10 +17,11 @@ int dk_tree_read(struct dk_tree *t, struct bake_out *out);
 int dk_tree_finish(struct dk_tree *t, struct bake_result *ret);
 void dk_tree_close(struct dk_tree *t);
 
-/* A directory of the daemon's host that this process can reach as well, proven: the daemon's stat of
- * `path` in the container and ours of the mount's source and the rest agree in more than chance.
+/* A directory of the daemon's host that this process can reach as well, proven: the daemon's stat
+ * of `path` in the container and ours of the mount's source and the rest agree in more than chance.
  * *ret_fd: a descriptor of it (O_PATH | O_DIRECTORY). BAKE_END: it cannot be proven (another mount
- * namespace, another host, no permission); *ret_why, if not NULL, then says so in words (static). */
+ * namespace, another host, no permission); *ret_why, if not NULL, then says so in words (static).
+ */
 int dk_prove_directory(struct dk_source *s, struct bake_ctx *ctx, const struct dk_container *c,
                        const char *path, int *ret_fd, const char **ret_why);
 /* The same for a volume's root, without a container. */
@@ -32,16 +33,17 @@ int dk_open_inside(int fd, const char *rest, int flags);
 
 /* ---- tar for PUT archive --------------------------------------------------------------------- */
 
+struct dk_upload;
 struct dk_tar; /* writes entries as a pax tar into an upload */
 
 /* prefix: entries lie below this name ("vol"): the root entry becomes "vol/" with its own mode,
  * owner and times (facts: for "./" they are lost). */
 int dk_tar_open(struct bake_ctx *ctx, struct dk_upload *to, const char *prefix,
                 struct dk_tar **ret);
-int dk_tar_entry(struct dk_tar *t, const struct bake_entry *e); /* a file's data follow */
-int dk_tar_data(struct dk_tar *t, const void *data, size_t n);
-int dk_tar_end_entry(struct dk_tar *t);
-int dk_tar_finish(struct dk_tar *t); /* the end mark; the upload itself is the caller's */
+int dk_tar_entry(struct dk_tar *t, const struct bake_entry *e); /* a file's data follow: */
+int dk_tar_data(struct dk_tar *t, const void *data, size_t n);  /* bytes of its extents */
+int dk_tar_end_entry(struct dk_tar *t); /* zeros for data that did not come */
+int dk_tar_finish(struct dk_tar *t);    /* the end mark; the upload itself is the caller's */
 void dk_tar_close(struct dk_tar *t);
 
 #endif

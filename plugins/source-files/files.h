@@ -2,9 +2,7 @@
 #ifndef FILES_H
 #define FILES_H
 
-#include <bakengine/plugin.h>
-
-struct bkc_ignore;
+#include "walk/walk.h"
 
 struct files_config {
     const struct bake_path *paths;
@@ -14,22 +12,14 @@ struct files_config {
     int one_file_system;
 };
 
-struct files_limits { /* tests lower them */
-    size_t names;     /* bytes of directory listings kept in memory; beyond, they are spilled */
-    size_t levels;    /* directories kept open at once; at least 2 */
-    size_t whole;     /* files up to this many bytes are read in one go when they are opened */
-    size_t extents;   /* of one sparse file; beyond, the smallest holes are read as zeros */
-};
-
 struct files_source { /* one open instance; read-only but for `planned` */
     struct bake_ctx *ctx;
     const struct files_config *cfg;
     struct bkc_ignore *ignore;
-    struct files_limits limits;
+    struct bkc_walk_limits limits; /* tests lower them */
     int planned;
 };
 
-struct files_reader;
 struct files_writer;
 
 /* Reports about an entry of the component: `path` is relative to the root of the file system. */

@@ -3,11 +3,11 @@
 
 #include "match/gitignore.h"
 #include "roots.h"
-#include "walk.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct bake_option options[] = {
@@ -110,12 +110,12 @@ static int probe_root(struct probe *p, const char *path)
     size_t n = strlen(path);
     int flags = path[n - 1] == '/' ? O_DIRECTORY : O_NOFOLLOW;
     int fd = open(path, O_PATH | O_CLOEXEC | flags);
-    struct files_stat st;
-    int error = fd < 0 ? errno : files_stat(fd, "", &st);
+    struct stat st;
+    int error = fd < 0 || fstat(fd, &st) != 0 ? errno : 0;
     if (fd >= 0)
         (void)close(fd);
-    if (error == 0 && (S_ISDIR(st.mode) || S_ISREG(st.mode)) &&
-        faccessat(AT_FDCWD, path, S_ISDIR(st.mode) ? R_OK | X_OK : R_OK, AT_EACCESS) != 0)
+    if (error == 0 && (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)) &&
+        faccessat(AT_FDCWD, path, S_ISDIR(st.st_mode) ? R_OK | X_OK : R_OK, AT_EACCESS) != 0)
         error = errno;
     return error == 0 ? 0 : note(p, path, error);
 }
@@ -150,8 +150,6 @@ static int source_open(struct bake_ctx *ctx, const void *config, void **ret_self
         return files_nomem(ctx);
     s->ctx = ctx;
     s->cfg = config;
-    s->limits = (struct files_limits){
-        .names = 8u << 20, .levels = 48, .whole = 256u << 10, .extents = 65536};
     int rc = parse_excludes(ctx, s->cfg, &s->ignore);
     if (rc != BAKE_OK) {
         free(s);

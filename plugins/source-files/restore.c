@@ -124,7 +124,7 @@ static const char *led(struct files_writer *w, const char *path, char **keep)
     const struct detour *best = NULL;
     for (size_t i = 0; i < w->n; i++) {
         const struct detour *d = &w->detours[i];
-        bool inside = files_path_within(d->from, path) && strcmp(d->from, path) != 0;
+        bool inside = bkc_path_within(d->from, path) && strcmp(d->from, path) != 0;
         if (inside && (!best || strlen(d->from) > strlen(best->from)))
             best = d;
     }

@@ -8,25 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-int files_path_cmp(const char *a, const char *b)
-{
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    /* the end of a path is less than '/', which is less than any other byte */
-    int x = *a == '/' ? 1 : *a ? 1 + (unsigned char)*a : 0;
-    int y = *b == '/' ? 1 : *b ? 1 + (unsigned char)*b : 0;
-    return x - y;
-}
-
-bool files_path_within(const char *outer, const char *inner)
-{
-    size_t n = strlen(outer);
-    return n == 0 || (strncmp(outer, inner, n) == 0 && (!inner[n] || inner[n] == '/'));
-}
-
-static void root_clear(struct files_root *r)
+static void root_clear(struct bkc_walk_root *r)
 {
     free(r->path);
     free(r->entry);
@@ -58,14 +40,14 @@ static int add_root(struct files_roots *r, const char *path, bool named)
 {
     if (r->n == r->cap) {
         size_t cap = r->cap ? r->cap * 2 : 16;
-        struct files_root *items = realloc(r->items, cap * sizeof(*items));
+        struct bkc_walk_root *items = realloc(r->items, cap * sizeof(*items));
         if (!items)
             return ENOMEM;
         r->items = items;
         r->cap = cap;
     }
     size_t n = stem(path);
-    struct files_root root = {.named = named};
+    struct bkc_walk_root root = {.named = named};
     root.entry = n > 1 ? strndup(path + 1, n - 1) : strdup("");
     root.path = strndup(path, path[n] ? n + 1 : n);
     if (!root.path || !root.entry) {
@@ -78,8 +60,8 @@ static int add_root(struct files_roots *r, const char *path, bool named)
 
 static int by_entry(const void *a, const void *b)
 {
-    const struct files_root *x = a, *y = b;
-    int order = files_path_cmp(x->entry, y->entry);
+    const struct bkc_walk_root *x = a, *y = b;
+    int order = bkc_path_cmp(x->entry, y->entry);
     if (order == 0) /* of two spellings the one that follows a link, then the one that is named */
         order = (int)strlen(y->path) - (int)strlen(x->path);
     return order != 0 ? order : (int)y->named - (int)x->named;

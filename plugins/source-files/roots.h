@@ -5,14 +5,8 @@
 #include "files.h"
 #include <stdbool.h>
 
-struct files_root {
-    char *path;  /* absolute; ends in '/' (beyond the first) if the link it may be is followed */
-    char *entry; /* the entry's path: without the slash at either end; "" is the whole system */
-    bool named;  /* stands in the file as it is, not found by a glob */
-};
-
 struct files_roots { /* by entry, parts compared one by one; no entry twice */
-    struct files_root *items;
+    struct bkc_walk_root *items;
     size_t n, cap;
 };
 
@@ -24,10 +18,5 @@ typedef int files_roots_missing_fn(void *arg, const struct bake_path *path, cons
 int files_roots_expand(const struct bake_path *paths, files_roots_missing_fn *missing, void *arg,
                        struct files_roots *ret);
 void files_roots_free(struct files_roots *r);
-
-/* Order of the entries of a component: "a", "a/b", "a.b". */
-int files_path_cmp(const char *a, const char *b);
-/* Is path `inner` in the directory `outer`, or the same? "" holds all. */
-bool files_path_within(const char *outer, const char *inner);
 
 #endif

@@ -6,7 +6,7 @@ bake_flags(fakehost)
 
 file(GLOB files_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/plugins/source-files/*.c)
 add_library(files_under_test STATIC ${files_sources})
-target_link_libraries(files_under_test PUBLIC fakehost bake_match bake_tree)
+target_link_libraries(files_under_test PUBLIC fakehost bake_match bake_tree bake_walk)
 target_include_directories(files_under_test PUBLIC ${PROJECT_SOURCE_DIR}/plugins/source-files)
 bake_flags(files_under_test)
 

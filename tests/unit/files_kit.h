@@ -41,8 +41,8 @@ struct kit {
     const char *exclude[8], *tags[4];
     struct files_config cfg;
     struct files_source *source;
-    struct files_limits limits; /* 0: as they are */
-    size_t buffer;              /* of each read */
+    struct bkc_walk_limits limits; /* 0: as they are */
+    size_t buffer;                 /* of each read */
     void (*hook)(struct kit *, enum stage, const struct bake_entry *);
     int fired; /* for hooks: to act once */
     struct got *got;

@@ -5,7 +5,7 @@ target_include_directories(store_kit PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 bake_flags(store_kit)
 
 foreach(part sink store filesum layout listing listing_mtree manifest
-    manifest_bad objw objr comp comp_damage catalog)
+    manifest_bad manifest_groups objw lag objr comp comp_damage catalog spool bundle foreign)
   bake_unit_test(${part} DEPENDS store_kit)
 endforeach()
 

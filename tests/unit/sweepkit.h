@@ -196,7 +196,7 @@ static inline struct made *sk_write_backup(struct fix *f, struct bk_store *store
     free(b->manifest->comps);
     b->manifest->comps = calloc(2, sizeof(*b->manifest->comps));
     b->manifest->n_comps = 2;
-    sk_must(f, bk_backup_begin(store, &f->k.err));
+    sk_must(f, bk_backup_begin(store, NULL, &f->k.err));
     sk_blob(f, b, store, &b->manifest->comps[0]);
     sk_tree(f, b, &t);
     f->k.store = store;

@@ -256,7 +256,8 @@ static void test_few_levels_open(void **state)
     put_text(k, "a/b/c/f", "f");
     put_text(k, "a/b/z", "z");
     put_text(k, "z", "z");
-    k->limits = (struct files_limits){.names = 1 << 20, .levels = 2, .whole = 1000, .extents = 10};
+    k->limits =
+        (struct bkc_walk_limits){.names = 1 << 20, .levels = 2, .whole = 1000, .extents = 10};
     run(k);
     assert_true(holds(k, "a/b/z", "z", 1)); /* reopened by ".." */
     reports(k, BAKE_WARNING, 0, "");
@@ -290,7 +291,8 @@ static void test_moved(void **state)
     put_text(k, "a/b/c/z", "z");
     put_text(k, "a/b/z", "z");
     put_text(k, "z", "last");
-    k->limits = (struct files_limits){.names = 1 << 20, .levels = 2, .whole = 1000, .extents = 10};
+    k->limits =
+        (struct bkc_walk_limits){.names = 1 << 20, .levels = 2, .whole = 1000, .extents = 10};
     k->hook = move_child; /* ".." leads elsewhere: found again from the root */
     run(k);
     assert_true(holds(k, "a/b/c/z", "z", 1));

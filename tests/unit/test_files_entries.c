@@ -226,7 +226,7 @@ static void test_names_and_order(void **state)
     run(k);
     assert_int_equal(k->n, 11);
     for (size_t i = 1; i < k->n; i++)
-        assert_true(files_path_cmp(k->got[i - 1].e.path, k->got[i].e.path) < 0);
+        assert_true(bkc_path_cmp(k->got[i - 1].e.path, k->got[i].e.path) < 0);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         must(k, names[i], BAKE_FILE);
 }
@@ -271,7 +271,7 @@ static void test_deep(void **state)
 static void test_many_names(void **state)
 {
     struct kit *k = *state;
-    k->limits = (struct files_limits){.names = 8192, .levels = 4, .whole = 1000, .extents = 10};
+    k->limits = (struct bkc_walk_limits){.names = 8192, .levels = 4, .whole = 1000, .extents = 10};
     k->no_data = 1;
     make_dir(k, "d");
     for (int i = 0; i < 2000; i++) {
@@ -282,7 +282,7 @@ static void test_many_names(void **state)
     run(k);
     assert_int_equal(k->n, 2002);
     for (size_t i = 1; i < k->n; i++)
-        assert_true(files_path_cmp(k->got[i - 1].e.path, k->got[i].e.path) < 0);
+        assert_true(bkc_path_cmp(k->got[i - 1].e.path, k->got[i].e.path) < 0);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)

@@ -2,12 +2,11 @@
  * the order of paths, names of users. */
 #include "files_kit.h"
 
-#include "extents.h"
-#include "links.h"
-#include "list.h"
-#include "meta.h"
-#include "roots.h"
-#include "walk.h"
+#include "walk/extents.h"
+#include "walk/links.h"
+#include "walk/list.h"
+#include "walk/meta.h"
+#include "walk/walker.h"
 #include <sys/xattr.h>
 
 static void fill_dir(const struct kit *k, int n)
@@ -26,20 +25,20 @@ static void fill_dir(const struct kit *k, int n)
     close(dir);
 }
 
-static size_t check_order(const struct kit *k, struct files_budget *budget)
+static size_t check_order(const struct kit *k, struct bkc_walk_budget *budget)
 {
-    struct files_list *l = NULL;
+    struct bkc_walk_list *l = NULL;
     const char *name = NULL;
     char last[300] = "";
     size_t n = 0;
     int rc, fd = open(k->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(files_list_read(fd, budget, NULL, NULL, &l), 0);
-    for (; (rc = files_list_next(l, &name)) == 0; n++) {
+    assert_int_equal(bkc_walk_list_read(fd, budget, NULL, NULL, &l), 0);
+    for (; (rc = bkc_walk_list_next(l, &name)) == 0; n++) {
         assert_true(strcmp(last, name) < 0);
         (void)snprintf(last, sizeof(last), "%s", name);
     }
     assert_int_equal(rc, ENOENT);
-    files_list_free(l);
+    bkc_walk_list_free(l);
     close(fd);
     assert_int_equal(budget->used, 0);
     return n;
@@ -51,18 +50,18 @@ static void test_list(void **state)
     const char *env = getenv("BAKE_TEST_NAMES");
     int n = env ? (int)strtol(env, NULL, 10) : 3000;
     fill_dir(k, n);
-    struct files_budget roomy = {.limit = (size_t)1 << 30}, tight = {.limit = 20000};
+    struct bkc_walk_budget roomy = {.limit = (size_t)1 << 30}, tight = {.limit = 20000};
     assert_int_equal(check_order(k, &roomy), n);
     assert_int_equal(roomy.spilled, 0);
     assert_int_equal(check_order(k, &tight), n);
     assert_true(tight.spilled >= 5);
     /* what others hold counts: this list spills though it is small itself */
-    struct files_budget shared = {.limit = 300000, .used = 300000};
-    struct files_list *l = NULL;
+    struct bkc_walk_budget shared = {.limit = 300000, .used = 300000};
+    struct bkc_walk_list *l = NULL;
     int fd = open(k->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(files_list_read(fd, &shared, NULL, NULL, &l), 0);
+    assert_int_equal(bkc_walk_list_read(fd, &shared, NULL, NULL, &l), 0);
     assert_true(shared.spilled > 0);
-    files_list_free(l);
+    bkc_walk_list_free(l);
     close(fd);
     assert_int_equal(shared.used, 300000);
 }
@@ -71,19 +70,19 @@ static void test_list_without_room_to_spill(void **state)
 {
     struct kit *k = *state;
     fill_dir(k, 2000);
-    struct files_budget tight = {.limit = 20000};
+    struct bkc_walk_budget tight = {.limit = 20000};
     pid_t pid = fork(); /* a child that has no descriptor left for a temporary file */
     assert_true(pid >= 0);
     if (pid == 0) {
         int fd = open(k->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0)
             ;
-        struct files_list *l = NULL;
+        struct bkc_walk_list *l = NULL;
         const char *name = NULL;
         size_t n = 0;
-        if (fd < 0 || files_list_read(fd, &tight, NULL, NULL, &l) != 0)
+        if (fd < 0 || bkc_walk_list_read(fd, &tight, NULL, NULL, &l) != 0)
             _exit(1);
-        while (files_list_next(l, &name) == 0)
+        while (bkc_walk_list_next(l, &name) == 0)
             n++;
         _exit(n == 2000 && tight.spilled == 0 ? 0 : 2);
     }
@@ -95,64 +94,64 @@ static void test_list_without_room_to_spill(void **state)
 static void test_links(void **state)
 {
     (void)state;
-    struct files_links *l = NULL;
-    struct files_dir *dir = NULL, *top = NULL;
+    struct bkc_walk_links *l = NULL;
+    struct bkc_walk_dir *dir = NULL, *top = NULL;
     const char *first = NULL;
-    assert_int_equal(files_links_new(&l), 0);
-    assert_int_equal(files_dir_new("a/b/c", 3, &dir), 0);
-    assert_int_equal(files_dir_new("", 0, &top), 0);
+    assert_int_equal(bkc_walk_links_new(&l), 0);
+    assert_int_equal(bkc_walk_dir_new("a/b/c", 3, &dir), 0);
+    assert_int_equal(bkc_walk_dir_new("", 0, &top), 0);
     for (uint64_t i = 0; i < 5000; i++) {
-        struct files_stat st = {.dev = i % 3, .ino = i, .nlink = 3};
+        struct bkc_walk_stat st = {.dev = i % 3, .ino = i, .nlink = 3};
         char name[32];
         (void)snprintf(name, sizeof(name), "f%d", (int)i);
-        assert_int_equal(files_links_seen(l, &st, i % 2 ? dir : top, name, &first), 0);
+        assert_int_equal(bkc_walk_links_seen(l, &st, i % 2 ? dir : top, name, &first), 0);
         assert_null(first);
     }
-    files_dir_unref(dir);
-    files_dir_unref(top);
+    bkc_walk_dir_unref(dir);
+    bkc_walk_dir_unref(top);
     dir = NULL;
-    assert_int_equal(files_dir_new("z", 1, &dir), 0);
+    assert_int_equal(bkc_walk_dir_new("z", 1, &dir), 0);
     for (int round = 0; round < 2; round++)
         for (uint64_t i = 0; i < 5000; i++) {
-            struct files_stat st = {.dev = i % 3, .ino = i, .nlink = 3};
+            struct bkc_walk_stat st = {.dev = i % 3, .ino = i, .nlink = 3};
             char want[32];
             (void)snprintf(want, sizeof(want), "%sf%d", i % 2 ? "a/b/" : "", (int)i);
-            assert_int_equal(files_links_seen(l, &st, dir, "x", &first), 0);
+            assert_int_equal(bkc_walk_links_seen(l, &st, dir, "x", &first), 0);
             assert_string_equal(first, want);
         }
-    assert_int_equal(files_links_count(l), 0); /* all names were seen */
+    assert_int_equal(bkc_walk_links_count(l), 0); /* all names were seen */
 
-    struct files_stat st = {.dev = 1, .ino = 1, .nlink = 5, .born_ns = 7};
-    assert_int_equal(files_links_seen(l, &st, dir, "one", &first), 0);
+    struct bkc_walk_stat st = {.dev = 1, .ino = 1, .nlink = 5, .born_ns = 7};
+    assert_int_equal(bkc_walk_links_seen(l, &st, dir, "one", &first), 0);
     st.born_ns = 8; /* the number was given to another file */
-    assert_int_equal(files_links_seen(l, &st, dir, "two", &first), 0);
+    assert_int_equal(bkc_walk_links_seen(l, &st, dir, "two", &first), 0);
     assert_null(first);
-    assert_int_equal(files_links_seen(l, &st, dir, "three", &first), 0);
+    assert_int_equal(bkc_walk_links_seen(l, &st, dir, "three", &first), 0);
     assert_string_equal(first, "z/two");
-    files_links_forget(l, &st);
-    assert_int_equal(files_links_seen(l, &st, dir, "four", &first), 0);
+    bkc_walk_links_forget(l, &st);
+    assert_int_equal(bkc_walk_links_seen(l, &st, dir, "four", &first), 0);
     assert_null(first);
-    files_dir_unref(dir);
-    files_links_free(l);
+    bkc_walk_dir_unref(dir);
+    bkc_walk_links_free(l);
 }
 
 static void test_extents_merge(void **state)
 {
     struct kit *k = *state;
     char path[512];
-    struct files_extents x = {0};
+    struct bkc_walk_extents x = {0};
     int fd = open(in_dir(k, "s", path), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     for (int i = 0; i < 200; i++) /* holes of 4 KiB, and one of 1 MiB in the middle */
         assert_int_equal(pwrite(fd, "x", 1, (off_t)i * 8192 + (i >= 100 ? 1 << 20 : 0)), 1);
     uint64_t size = (uint64_t)lseek(fd, 0, SEEK_END);
-    assert_int_equal(files_extents_map(&x, fd, size, 65536), 0);
+    assert_int_equal(bkc_walk_extents_map(&x, fd, size, 65536), 0);
     if (!x.sparse)
         skip();
     size_t all = x.n;
     uint64_t bytes = x.bytes;
     assert_true(all >= 100);
-    assert_int_equal(files_extents_map(&x, fd, size, 8), 0);
+    assert_int_equal(bkc_walk_extents_map(&x, fd, size, 8), 0);
     assert_true(x.n <= 8 && x.n >= 2);
     assert_true(x.bytes > bytes && x.bytes < size);
     bool big = false;
@@ -163,7 +162,7 @@ static void test_extents_merge(void **state)
         big |= next - end >= 1 << 20;
     }
     assert_true(big); /* the widest hole stays one */
-    files_extents_free(&x);
+    bkc_walk_extents_free(&x);
     close(fd);
 }
 
@@ -175,33 +174,33 @@ static void test_order(void **state)
     size_t n = sizeof(sorted) / sizeof(sorted[0]);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < n; j++) {
-            int order = files_path_cmp(sorted[i], sorted[j]);
+            int order = bkc_path_cmp(sorted[i], sorted[j]);
             assert_int_equal((order > 0) - (order < 0), (i > j) - (i < j));
         }
-    assert_true(files_path_within("a", "a/b"));
-    assert_true(files_path_within("a", "a"));
-    assert_false(files_path_within("a", "ab"));
-    assert_true(files_path_within("", "x"));
+    assert_true(bkc_path_within("a", "a/b"));
+    assert_true(bkc_path_within("a", "a"));
+    assert_false(bkc_path_within("a", "ab"));
+    assert_true(bkc_path_within("", "x"));
 }
 
 static void test_ids(void **state)
 {
     (void)state;
-    struct files_ids *ids = calloc(1, sizeof(*ids));
+    struct bkc_walk_ids *ids = calloc(1, sizeof(*ids));
     struct bake_entry e = {.uid = 0, .gid = 0};
     assert_non_null(ids);
-    assert_int_equal(files_ids_entry(ids, &e), 0);
+    assert_int_equal(bkc_walk_ids_entry(ids, &e), 0);
     assert_string_equal(e.user, "root");
     assert_string_equal(e.group, "root");
     for (uint32_t i = 0; i < 1000; i++) { /* more than there are slots */
         e.uid = e.gid = 3000000000u + i;
-        assert_int_equal(files_ids_entry(ids, &e), 0);
+        assert_int_equal(bkc_walk_ids_entry(ids, &e), 0);
         assert_null(e.user);
     }
     e.uid = 0;
-    assert_int_equal(files_ids_entry(ids, &e), 0);
+    assert_int_equal(bkc_walk_ids_entry(ids, &e), 0);
     assert_string_equal(e.user, "root");
-    files_ids_free(ids);
+    bkc_walk_ids_free(ids);
     free(ids);
 }
 
@@ -216,21 +215,21 @@ static void test_xattr_ways(void **state)
     if (setxattr(in_dir(k, "f", path), "user.b", "b", 1, 0) != 0)
         skip();
     assert_int_equal(setxattr(path, "user.a", value, 3000, 0), 0);
-    struct files_xattrs x[4] = {{.how = 0}, {.how = 1}, {.how = 0}, {.how = 2}};
+    struct bkc_walk_xattrs x[4] = {{.how = 0}, {.how = 1}, {.how = 0}, {.how = 2}};
     int dir = open(k->dir, O_RDONLY | O_CLOEXEC), file = open(path, O_RDONLY | O_CLOEXEC);
-    assert_int_equal(files_xattrs_read(&x[0], dir, "f", &attr), 0);
-    assert_int_equal(files_xattrs_read(&x[1], dir, "f", &attr), 0);
-    assert_int_equal(files_xattrs_read(&x[2], file, "", &attr), 0);
-    assert_int_equal(files_xattrs_read(&x[3], dir, "f", &attr), ENOSYS);
+    assert_int_equal(bkc_walk_xattrs_read(&x[0], dir, "f", &attr), 0);
+    assert_int_equal(bkc_walk_xattrs_read(&x[1], dir, "f", &attr), 0);
+    assert_int_equal(bkc_walk_xattrs_read(&x[2], file, "", &attr), 0);
+    assert_int_equal(bkc_walk_xattrs_read(&x[3], dir, "f", &attr), ENOSYS);
     assert_true(x[0].size >= 7 + 4 + 3000 + 7 + 4 + 1);
     for (int i = 1; i < 3; i++) {
         assert_int_equal(x[i].size, x[0].size);
         assert_memory_equal(x[i].packed, x[0].packed, x[0].size);
     }
-    assert_int_equal(files_xattrs_read(&x[0], dir, "nope", &attr), ENOENT);
-    assert_int_equal(files_xattrs_read(&x[1], dir, "nope", &attr), ENOENT);
+    assert_int_equal(bkc_walk_xattrs_read(&x[0], dir, "nope", &attr), ENOENT);
+    assert_int_equal(bkc_walk_xattrs_read(&x[1], dir, "nope", &attr), ENOENT);
     for (int i = 0; i < 4; i++)
-        files_xattrs_free(&x[i]);
+        bkc_walk_xattrs_free(&x[i]);
     close(dir);
     close(file);
     free(value);
@@ -241,8 +240,8 @@ static void test_pseudo(void **state)
     struct kit *k = *state;
     int proc = open("/proc", O_RDONLY | O_CLOEXEC), dir = open(k->dir, O_RDONLY | O_CLOEXEC);
     assert_true(proc >= 0 && dir >= 0);
-    assert_true(files_pseudo(proc));
-    assert_false(files_pseudo(dir));
+    assert_true(bkc_walk_pseudo(proc));
+    assert_false(bkc_walk_pseudo(dir));
     close(proc);
     close(dir);
 }

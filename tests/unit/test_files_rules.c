@@ -175,7 +175,7 @@ static void test_tags(void **state)
     entries(k, "a a/b a/b/.nobackup a/b/c a/b/c/x.log a/b/y a/x.log cache cache/CACHEDIR.TAG e "
                "e/CACHEDIR.TAG e/cache z");
     k->tags[0] = ".nobackup";
-    k->limits = (struct files_limits){.names = 64, .levels = 9, .whole = 1000, .extents = 10};
+    k->limits = (struct bkc_walk_limits){.names = 64, .levels = 9, .whole = 1000, .extents = 10};
     run(k); /* the same when the listing was spilled before the tag was met */
     entries(k, "a a/b a/b/.nobackup a/x.log cache cache/CACHEDIR.TAG e e/CACHEDIR.TAG e/cache z");
 }
@@ -184,7 +184,7 @@ static void test_tags(void **state)
 static void test_late_tag(void **state)
 {
     struct kit *k = *state;
-    k->limits = (struct files_limits){.names = 64, .levels = 9, .whole = 1000, .extents = 10};
+    k->limits = (struct bkc_walk_limits){.names = 64, .levels = 9, .whole = 1000, .extents = 10};
     for (int i = 0; i < 200; i++) {
         char name[16];
         (void)snprintf(name, sizeof(name), "f%d", i);

@@ -56,6 +56,7 @@ static void test_what_is_loaded(void **state)
     write_file(&f->scratch, ".env", 0600, "PW=correct-horse\n", 17);
     int rc = load(f, BK_LOAD_ALL,
                   "pipeline: all-of-it\nenv_file: .env\nparallel: 3\n"
+                  "parallel_groups: 2\nhold: {max: 90s}\n"
                   "sources:\n  - {name: etc, plugin: files, paths: /etc}\n"
                   "  - {name: s, plugin: sampler, optional: true, password: '${PW}', count: 4}\n"
                   "transforms: [{plugin: zstd, level: 5}, {plugin: seal}]\n"
@@ -68,10 +69,12 @@ static void test_what_is_loaded(void **state)
     assert_string_equal(p->name, "all-of-it");
     assert_string_equal(p->dir, f->scratch.dir);
     assert_int_equal(p->parallel, 3);
+    assert_int_equal(p->parallel_groups, 2);
+    assert_int_equal(p->hold_max_ms, 90000);
     assert_int_equal(p->n_sources, 2);
     assert_string_equal(p->sources[0].name, "etc");
     assert_int_equal(p->sources[0].optional, 0);
-    assert_int_equal(p->sources[0].at.line, 5);
+    assert_int_equal(p->sources[0].at.line, 7);
     assert_string_equal(p->sources[1].plugin->full_name, "source-sampler");
     assert_int_equal(p->sources[1].optional, 1);
     assert_int_equal(p->n_transforms, 2);
@@ -120,6 +123,8 @@ static void test_defaults(void **state)
                           "pipeline: p\nsources: [{name: e, plugin: files, paths: /etc}]\n" SINK),
                      0);
     assert_in_range(f->p->parallel, 1, 64);
+    assert_int_equal(f->p->parallel_groups, 1);
+    assert_int_equal(f->p->hold_max_ms, 3600000);
     assert_int_equal(f->p->require, BK_REQUIRE_ANY);
     assert_int_equal(f->p->retention.keep_last, -1);
     assert_int_equal(f->p->retention.keep_within_ms, -1);

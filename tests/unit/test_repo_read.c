@@ -14,7 +14,7 @@ struct comps {
 /* A run of these components. */
 static void begin_run(struct fix *x)
 {
-    if (bk_backup_begin(x->k.store, &x->k.err) < 0)
+    if (bk_backup_begin(x->k.store, NULL, &x->k.err) < 0)
         fail_msg("%s", x->k.err.text);
 }
 

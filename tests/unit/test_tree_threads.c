@@ -41,15 +41,17 @@ static int hush_fail(struct bake_ctx *c, int rc, const char *fmt, va_list ap)
     (void)ap;
     return rc;
 }
-static const struct bake_host hush_host = {sizeof(struct bake_host),
-                                           BAKE_ABI_MAJOR,
-                                           BAKE_ABI_MINOR,
-                                           kit_log,
-                                           kit_cancelled,
-                                           kit_cancel_fd,
-                                           hush_report,
-                                           hush_fail,
-                                           kit_sleep};
+static const struct bake_host hush_host = {
+    .struct_size = sizeof(struct bake_host),
+    .abi_major = BAKE_ABI_MAJOR,
+    .abi_minor = BAKE_ABI_MINOR,
+    .vlog = kit_log,
+    .cancelled = kit_cancelled,
+    .cancel_fd = kit_cancel_fd,
+    .vreport = hush_report,
+    .vfail = hush_fail,
+    .sleep_ms = kit_sleep,
+};
 
 static int do_job(const struct job *j, struct bake_ctx *ctx)
 {

@@ -73,15 +73,17 @@ static int kit_sleep(struct bake_ctx *c, uint32_t ms)
     return BAKE_OK;
 }
 
-static const struct bake_host kit_host = {sizeof(struct bake_host),
-                                          BAKE_ABI_MAJOR,
-                                          BAKE_ABI_MINOR,
-                                          kit_log,
-                                          kit_cancelled,
-                                          kit_cancel_fd,
-                                          kit_report,
-                                          kit_fail,
-                                          kit_sleep};
+static const struct bake_host kit_host = {
+    .struct_size = sizeof(struct bake_host),
+    .abi_major = BAKE_ABI_MAJOR,
+    .abi_minor = BAKE_ABI_MINOR,
+    .vlog = kit_log,
+    .cancelled = kit_cancelled,
+    .cancel_fd = kit_cancel_fd,
+    .vreport = kit_report,
+    .vfail = kit_fail,
+    .sleep_ms = kit_sleep,
+};
 
 /* ---- the scratch directory ------------------------------------------------------------------- */
 

@@ -1,0 +1,124 @@
+#!/usr/bin/python3
+"""The whole promise: a stack is backed up, destroyed with its volumes, and restored to the same rows and
+bytes, in both formats; and from the archives that the seeds' own backup container made."""
+import json
+import os
+import subprocess
+
+import dock
+
+
+class Roundtrip(dock.DockerBench):
+    def prepare(self):
+        self.stack("shop")
+        self.fill()
+        return self.look()
+
+    def whole_circle(self, **how):
+        before = self.prepare()
+        pipeline = self.docker_pipeline(**how)
+        result = self.run_json(pipeline)
+        self.assertEqual(result.summary["status"], "ok", str(result))
+        self.assertEqual(self.bed.running("shop"), ["shop_app_1", "shop_cache_1", "shop_db_1",
+                                                    "shop_mariadb_1"])
+        self.spoil()
+        self.bed.compose("shop", "down", "-v", "-t", "1")
+        self.assertEqual(self.bed.containers("shop"), {})
+        result = self.bake("restore", pipeline, "--json")
+        self.assertEqual(result.summary["status"], "ok", str(result))
+        self.assertEqual(self.bed.running("shop"), ["shop_app_1", "shop_db_1", "shop_mariadb_1"])
+        self.assert_same(before, self.look())
+        return pipeline
+
+    def test_repository(self):
+        pipeline = self.whole_circle()
+        groups = self.backups(pipeline)
+        self.assertTrue(groups)
+        # Compose takes what was made again for its own: nothing is to be recreated.
+        ids = {n: c["Id"] for n, c in self.bed.containers("shop").items()}
+        self.bed.compose("shop", "up", "-d")
+        after = {n: c["Id"] for n, c in self.bed.containers("shop").items()}
+        for name, container in ids.items():
+            self.assertEqual(container, after[name], name)
+
+    def test_archive(self):
+        self.whole_circle(format="archive")
+
+    def test_over_a_changed_stack(self):
+        before = self.prepare()
+        pipeline = self.docker_pipeline()
+        self.bake("run", pipeline)
+        ids = {n: c["Id"] for n, c in self.bed.containers("shop").items()}
+        self.spoil()
+        self.bake("restore", pipeline)
+        self.assert_same(before, self.look())
+        self.assertEqual(ids, {n: c["Id"] for n, c in self.bed.containers("shop").items()})
+        self.assertEqual(len(self.bed.running("shop")), 4)
+
+    def test_manifest_says_how_long_it_stood(self):
+        self.prepare()
+        pipeline = self.docker_pipeline()
+        self.bake("run", pipeline)
+        shown = self.bake("show", pipeline, "--json").out.decode()
+        groups = json.loads(shown)["groups"]
+        self.assertEqual([g["name"] for g in groups], ["shop"])
+        facts = groups[0]["facts"]
+        self.assertEqual(list(facts["stopped"]), ["shop_app_1"])
+        self.assertGreater(facts["stopped_seconds"], 0)
+        again = self.bake("run", pipeline, "--dry-run").text
+        self.assertIn("shop_app_1", again)
+
+
+class Seeds(dock.DockerBench):
+    """The seeds' archive is made as their documentation says: dumps by the tools within the
+    containers, volumes as `docker cp` gives them, one tar per stack, compressed by zstd."""
+
+    def archive(self, name, store):
+        top = self.path("seeds", name)
+        for folder in ["db/database", "mariadb/mariadb_dump", "app/volumes"]:
+            os.makedirs(os.path.join(top, folder))
+        pg = self.bed.exec("shop_db_1", "sh", "-c",
+                           "PGPASSWORD=$(cat /run/secrets/pg_password) pg_dumpall -h 127.0.0.1"
+                           " --clean --if-exists -U shop")
+        maria = self.bed.exec("shop_mariadb_1", "sh", "-c",
+                              'MYSQL_PWD="$MARIADB_ROOT_PASSWORD" mariadb-dump -uroot'
+                              " --all-databases --single-transaction --routines --events --triggers")
+        self.write(f"seeds/{name}/db/database/pg_dumpall.sql", pg)
+        self.write(f"seeds/{name}/mariadb/mariadb_dump/all_databases.sql", maria)
+        for volume in ["uploads", "config"]:
+            data = self.bed.api("GET", f"/containers/shop_app_1/archive?path=/data/{volume}", raw=True)
+            subprocess.run(["tar", "-x", "-p", "--numeric-owner", "-C", top + "/app/volumes"],
+                           input=data, check=True)
+        os.makedirs(store, exist_ok=True)
+        subprocess.run(f"tar -C '{top}' -c --numeric-owner --sort=name db mariadb app |"
+                       f" zstd -q -o '{store}/{name}.tar.zst'", shell=True, check=True)
+
+    def test_restored(self):
+        for name in ["backup_shop_20231105-120000_abc123", "backup-shop-20231105-120000-"
+                     "0e7c1d3a-5b7e-4c43-9f59-8f0a6a1c2b3d"]:
+            with self.subTest(name):
+                self.stack("shop")
+                self.fill()
+                before = self.look()
+                store = self.path("bucket-" + name[6])
+                self.archive(name, store)
+                # the archive of a stack whose name begins alike must never be taken
+                self.archive(name.replace("shop", "shop_prod").replace("2023", "2024"), store)
+                pipeline = self.docker_pipeline(format="archive", name="s" + name[6].replace("_", "u").replace("-", "d"))
+                with open(pipeline, encoding="utf-8") as f:
+                    text = f.read()
+                with open(pipeline, "w", encoding="utf-8") as f:
+                    f.write(text.replace(self.path("store"), store))
+                listed = self.bake("list", pipeline).text
+                self.assertIn(name, listed)
+                self.spoil()
+                self.bed.compose("shop", "down", "-v", "-t", "1")
+                # as the seeds ask: the containers must exist
+                self.bed.compose("shop", "up", "--no-start")
+                result = self.bake("restore", pipeline, "latest", "--stack", "shop", "--json")
+                self.assertIn(name, str(result.summary))
+                self.assert_same(before, self.look())
+
+
+if __name__ == "__main__":
+    dock.main()

@@ -1,0 +1,1 @@
+bake_fuzz_target(docker_tar DEPENDS bake_docker)
