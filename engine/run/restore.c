@@ -272,6 +272,8 @@ static void summary(struct restore *r, int rc, uint64_t start_ms)
 
     bk_json_set_str(e, "verb", "restore");
     bk_json_set_bool(e, "dry_run", r->opts->dry_run);
+    if (r->opts->undo)
+        bk_json_set_bool(e, "undo", true);
     bk_json_set_str(e, "status", rc >= 0 ? "ok" : rc == BK_E_PARTIAL ? "partial" : "failed");
     bk_json_set_str(e, "id", r->manifest ? r->manifest->id : NULL);
     bk_json_set_str(e, "target", r->opts->target);

@@ -241,16 +241,22 @@ static void keep_facts(struct job *job, const struct bake_result *result)
         bk_event_note(job->session->reporter, BAKE_WARNING, NULL, NULL, why.text);
 }
 
-/* Takes it into use. What fails then the plugin has undone. */
-static int end_good(struct job *job)
+/* Takes it into use. What fails then the plugin has undone, unless it reports that it could not. */
+static void end_good(struct job *job)
 {
     struct bake_result result = {.struct_size = sizeof(result)};
+    bool before = atomic_exchange(&job->lacking, false), now;
     int rc = job->src->ops->restore_end(job->src->self, &job->ctx.base, job->g->name, 1, &result);
 
-    if (rc < 0)
-        return call_failed(job, &job->ctx, rc);
+    now = atomic_load(&job->lacking);
+    atomic_store(&job->lacking, before || now);
+    if (rc < 0) {
+        (void)call_failed(job, &job->ctx, rc);
+        job->g->status = now ? BK_RGROUP_FAILED : BK_RGROUP_UNDONE;
+        return;
+    }
+    job->g->status = BK_RGROUP_OK;
     keep_facts(job, &result);
-    return BAKE_OK;
 }
 
 /* This must be done, so nothing may break it off any more. */
@@ -299,8 +305,8 @@ static void restore(struct job *job, size_t lanes)
     bk_log(BAKE_LOG_INFO, "restoring group '%s'", job->g->name);
     if (look_at_stages(job) < 0 || !write_all(job, lanes))
         end_bad(job);
-    else if (end_good(job) >= 0)
-        job->g->status = BK_RGROUP_OK;
+    else
+        end_good(job);
 }
 
 int bk_restore_group(const struct bk_restore_env *env, size_t lanes, struct bk_rgroup *g,

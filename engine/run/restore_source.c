@@ -82,6 +82,8 @@ int bk_rsources_new(struct bk_session *s, bool act, struct bk_rsources **ret, st
     all->locked = -1;
     pthread_mutex_init(&all->lock, NULL);
     all->items = calloc(s->pipeline->n_sources + 1, sizeof(*all->items));
+    for (size_t i = 0; all->items && i < s->pipeline->n_sources; i++)
+        all->items[i].all = all;
     rc = all->items ? begin_duty(all, err) : bk_nomem(err);
     if (rc < 0) {
         bk_rsources_free(all);
@@ -214,7 +216,6 @@ int bk_rsource_get(struct bk_rsources *all, const struct bk_part *part, struct b
     struct rsource *r = &all->items[part - all->session->pipeline->sources];
 
     pthread_mutex_lock(&all->lock);
-    r->all = all;
     if (!r->pub.self && r->failed.rc == 0)
         (void)open_source(r, part, &r->failed);
     pthread_mutex_unlock(&all->lock);

@@ -13,6 +13,7 @@
 
 #define MAX_COMPONENTS 10000
 #define PIECE          (256u << 10)
+#define LOST           "lost-behind-damage"
 
 struct scan {
     struct bk_flow *flow;
@@ -225,21 +226,33 @@ static int reason(struct scan *s, int rc, struct bk_err *err)
     return err->rc < 0 ? err->rc : rc;
 }
 
-/* What stands before the damage can still be had; who reads what comes last comes to the damage. */
+/* What is lost, nobody knows: it stands for it, as a component that has failed. */
+static int add_lost(struct scan *s, struct bk_err *err)
+{
+    struct bk_mcomp *c = NULL;
+    int rc = add(s, LOST, strlen(LOST), BAKE_TREE, &c, err);
+
+    if (rc != BAKE_OK)
+        return rc < 0 ? rc : BAKE_OK;
+    bk_part_of_release(&c->in);
+    c->status = BK_STATUS_FAILED;
+    c->error = bk_strdup("the archive is damaged, and what stands behind the damage is lost");
+    return c->error ? BAKE_OK : bk_nomem(err);
+}
+
+/* What stands before the damage can still be had; who reads the tree that it is in comes to it. */
 static int keep_what_is_there(struct scan *s, int rc, struct bk_err *err)
 {
-    struct bk_mcomp *last = s->current;
-
     if (rc != BAKE_E_CORRUPT || s->m->n_comps == 0)
         return rc;
     bk_log(BAKE_LOG_WARN, "archive '%s' is damaged: what stands behind the damage is lost: %s",
            s->f->object, err->text);
     bk_err_clear(err);
-    if (last) {
-        last->status = BK_STATUS_PARTIAL;
-        last->in.count = UINT64_MAX - last->in.first;
+    if (s->current && s->current->kind == BAKE_TREE) {
+        s->current->status = BK_STATUS_PARTIAL;
+        s->current->in.count = UINT64_MAX - s->current->in.first;
     }
-    return BAKE_OK;
+    return add_lost(s, err);
 }
 
 static int scan(struct scan *s, struct bk_store *store, struct bk_sink *sink, struct bk_err *err)
@@ -292,7 +305,8 @@ static bool has_others_below(const struct bk_manifest *m, const struct bk_mcomp 
     size_t n = strlen(c->in.path);
 
     for (size_t i = 0; i < m->n_comps; i++)
-        if (strncmp(m->comps[i].in.path, c->in.path, n) == 0 && m->comps[i].in.path[n] == '/')
+        if (m->comps[i].in.path && strncmp(m->comps[i].in.path, c->in.path, n) == 0 &&
+            m->comps[i].in.path[n] == '/')
             return true;
     return false;
 }
@@ -303,7 +317,7 @@ static void drop_empty(struct bk_manifest *m)
     for (size_t i = 0; i < m->n_comps; i++) {
         struct bk_mcomp *c = &m->comps[i];
 
-        if (c->kind != BAKE_TREE || c->entries > 1 || !has_others_below(m, c))
+        if (!c->in.path || c->kind != BAKE_TREE || c->entries > 1 || !has_others_below(m, c))
             continue;
         bk_mcomp_release(c);
         memmove(c, c + 1, (m->n_comps - i - 1) * sizeof(*c));

@@ -195,8 +195,8 @@ int bk_objr_open(struct bk_flow *flow, struct bk_sink *sink, const struct bk_obj
     r->flow = flow;
     r->sink = sink;
     r->spec = spec;
-    r->name = spec->id ? bk_backup_object(spec->id, spec->object->name)
-                       : bk_strdup(spec->object->name);
+    r->name =
+        spec->id ? bk_backup_object(spec->id, spec->object->name) : bk_strdup(spec->object->name);
     return r->name ? start(r, err) : bk_nomem(err);
 }
 

@@ -23,8 +23,8 @@ int bk_objw_open(struct bk_flow *flow, struct bk_store *store, const char *name,
 /* One thread. A negative result is only ever BAKE_E_CANCELLED: the reason is the flow's. */
 int bk_objw_write(struct bk_objw *w, const void *data, size_t n);
 void bk_objw_end(struct bk_objw *w); /* no more bytes: the object is put once they are through */
-/* After bk_flow_wait() succeeded: the object is in every usable sink, durably; while a group is held
- * in one of them, and bk_lag_fill() has to follow. */
+/* After bk_flow_wait() succeeded: the object is in every usable sink, durably; while a group is
+ * held in one of them, and bk_lag_fill() has to follow. */
 void bk_objw_result(const struct bk_objw *w, struct bk_objw_result *ret);
 /* After the flow's threads are joined: did any sink take the object? If not, what has its name
  * there is another's. */

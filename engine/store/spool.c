@@ -216,7 +216,4 @@ void bk_spool_free(struct bk_spool *s)
     free(s);
 }
 
-uint64_t bk_spool_memory(void)
-{
-    return MEMORY + PIECE;
-}
+uint64_t bk_spool_memory(void) { return MEMORY + PIECE; }

@@ -47,6 +47,11 @@ void dk_ask_close(struct dk_ask *a);
 int dk_ask(struct dk_api *api, struct bake_ctx *ctx, struct dk_ask *a, json_t **ret,
            long *ret_status);
 
+/* The path of GET, HEAD and PUT archive, and what is done there for errors ("read 'x' of container
+ * 'y'"); the caller's, also when false: out of memory. */
+bool dk_archive_of(const char *id, const char *path, const char *doing, char **ret_path,
+                   char **ret_what);
+
 /* ---- parts, apart for tests ------------------------------------------------------------------ */
 
 int dk_status_rc(long status);

@@ -176,6 +176,26 @@ int dk_unpause(struct dk_api *api, struct bake_ctx *ctx, const char *id, bool *r
     return change(api, ctx, id, &c, ret_changed);
 }
 
+/* Somebody else is removing it: until it is gone. END: nobody is. */
+static int until_gone(struct dk_api *api, struct bake_ctx *ctx, const char *id)
+{
+    uint64_t end = bkc_http_now() + api->timeout_ms;
+    for (;;) {
+        json_t *j = NULL;
+        int rc = dk_inspect(api, ctx, id, &j);
+        const char *status =
+            json_string_value(json_object_get(json_object_get(j, "State"), "Status"));
+        bool going = status && strcmp(status, "removing") == 0;
+        json_decref(j);
+        if (rc != BAKE_OK)
+            return rc == BAKE_E_NOTFOUND ? BAKE_OK : rc;
+        if (!going || bkc_http_now() >= end)
+            return BAKE_END;
+        if ((rc = ctx->host->sleep_ms(ctx, 200)) != BAKE_OK)
+            return rc;
+    }
+}
+
 int dk_remove_container(struct dk_api *api, struct bake_ctx *ctx, const char *id, bool force)
 {
     char what[128];
@@ -187,6 +207,10 @@ int dk_remove_container(struct dk_api *api, struct bake_ctx *ctx, const char *id
     struct dk_ask a = {.method = "DELETE", .path = path, .what = what, .to_the_end = true};
     int rc = dk_ask(api, ctx, &a, NULL, NULL);
     free(path);
+    if (rc == BAKE_E_EXISTS) {
+        int gone = until_gone(api, ctx, id);
+        rc = gone == BAKE_END ? rc : gone;
+    }
     return rc == BAKE_E_NOTFOUND ? BAKE_OK : rc;
 }
 
@@ -224,6 +248,12 @@ static void last_words(struct dk_api *api, struct bake_ctx *ctx, const char *id,
     free(body);
 }
 
+static struct dk_short name_of(const json_t *inspected, const char *id)
+{
+    const char *name = json_string_value(json_object_get(inspected, "Name"));
+    return dk_short(name && name[0] == '/' ? name + 1 : id);
+}
+
 static int has_ended(struct dk_api *api, struct bake_ctx *ctx, const char *id,
                      const json_t *inspected)
 {
@@ -233,7 +263,8 @@ static int has_ended(struct dk_api *api, struct bake_ctx *ctx, const char *id,
     long long code = (long long)json_integer_value(json_object_get(state, "ExitCode"));
     last_words(api, ctx, id, tty, words, sizeof(words));
     return bake_fail(ctx, BAKE_E_CHILD, "container '%s' has ended with exit code %lld%s%s%s",
-                     dk_short(id).text, code, words[0] ? ": '" : "", words, words[0] ? "'" : "");
+                     name_of(inspected, id).text, code, words[0] ? ": '" : "", words,
+                     words[0] ? "'" : "");
 }
 
 /* OK: it runs and is healthy; END: not yet. */
@@ -260,20 +291,17 @@ int dk_wait_healthy(struct dk_api *api, struct bake_ctx *ctx, const char *id, ui
     for (;;) {
         json_t *j = NULL;
         const char *how = "";
-        char name[80];
         int rc = dk_inspect(api, ctx, id, &j);
         if (rc != BAKE_OK)
             return rc;
         rc = health_of(api, ctx, id, j, &how);
-        const char *text = json_string_value(json_object_get(j, "Name"));
-        (void)snprintf(name, sizeof(name), "%s",
-                       text && text[0] == '/' ? text + 1 : dk_short(id).text);
+        struct dk_short name = name_of(j, id);
         json_decref(j);
         if (rc != BAKE_END)
             return rc;
         if (bkc_http_now() - start >= timeout_ms)
-            return bake_fail(ctx, BAKE_E_TIMEOUT, "container '%s' is %s after %llu s", name, how,
-                             (unsigned long long)(timeout_ms + 999) / 1000);
+            return bake_fail(ctx, BAKE_E_TIMEOUT, "container '%s' is %s after %llu s", name.text,
+                             how, (unsigned long long)(timeout_ms + 999) / 1000);
         if ((rc = ctx->host->sleep_ms(ctx, 250)) != BAKE_OK)
             return rc;
     }

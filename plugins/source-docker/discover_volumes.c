@@ -86,7 +86,7 @@ static int add_volume(struct dk_build *b, const json_t *volume)
     const char *why = held_elsewhere(b->world, name, &by);
     if (why || (stack && !dk_stack_wanted(b->cfg, stack))) {
         if (why)
-            bake_log(b->ctx, BAKE_LOG_INFO, "volume '%s' is not read by itself: '%s' %s", name, by,
+            bake_log(b->ctx, BAKE_LOG_DEBUG, "volume '%s' is not read by itself: '%s' %s", name, by,
                      why);
         free(safe);
         return BAKE_OK;

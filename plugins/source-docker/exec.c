@@ -202,6 +202,7 @@ bool dk_exec_ended(const struct dk_exec *e) { return e->marks.ended || e->eof ||
 /* The stream has ended without the mark. */
 static int no_mark(struct dk_exec *e, int *ret_code)
 {
+    static const char killed[] = "it was killed, or its container ended";
     bool running = false;
     int code = 0;
     const char *rest;
@@ -217,9 +218,10 @@ static int no_mark(struct dk_exec *e, int *ret_code)
         return BAKE_OK;
     }
     if (code == 0)
-        return e->failed = dk_exec_said(e, BAKE_E_IO,
-                                        "docker lost the end of what it wrote, though it "
-                                        "ended well");
+        return e->failed = dk_exec_said(
+                   e, BAKE_E_IO, "docker lost the end of what it wrote, though it ended well");
+    if (e->errors.n == 0)
+        tail_add(&e->errors, killed, sizeof(killed) - 1);
     *ret_code = code;
     return BAKE_OK;
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOKS 20
+
 /* ---- groups ---------------------------------------------------------------------------------- */
 
 void dk_held_free(struct dk_source *s)
@@ -138,15 +140,16 @@ static void mark(struct dk_world *w, char *const *ids)
             }
 }
 
-/* The plan may be hours old: containers come and go. What another group of ours holds counts as
- * running, for it has to stand until we are done, too; looked at before and after, as that one may
- * let go meanwhile. */
-static int look_again(struct dk_source *s, struct bake_ctx *ctx, struct dk_world **ret)
+/* *ret_again: another group began to be held meanwhile, and may be released by now: then what is
+ * seen as stopped may run. */
+static int look_once(struct dk_source *s, struct bake_ctx *ctx, bool *ret_again,
+                     struct dk_world **ret)
 {
+    uint64_t from = 0, to = 0;
     struct dk_world *now = NULL;
-    char **before = dk_held_ids(s), **after = NULL;
+    char **before = dk_held_ids(s, &from), **after = NULL;
     int rc = before ? dk_discover_quietly(s, ctx, &now) : dk_nomem(ctx);
-    if (rc == BAKE_OK && !(after = dk_held_ids(s)))
+    if (rc == BAKE_OK && !(after = dk_held_ids(s, &to)))
         rc = dk_nomem(ctx);
     if (rc == BAKE_OK) {
         mark(now, before);
@@ -157,7 +160,25 @@ static int look_again(struct dk_source *s, struct bake_ctx *ctx, struct dk_world
     }
     dk_ids_free(before);
     dk_ids_free(after);
+    *ret_again = from != to;
     return rc;
+}
+
+/* The plan may be hours old: containers come and go. What another group of ours holds counts as
+ * running, for it has to stand until we are done, too. */
+static int look_again(struct dk_source *s, struct bake_ctx *ctx, struct dk_world **ret)
+{
+    struct dk_world *now = NULL;
+    bool again = true;
+    for (int i = 0; again && i < LOOKS; i++) {
+        dk_world_free(now);
+        now = NULL;
+        int rc = look_once(s, ctx, &again, &now);
+        if (rc != BAKE_OK)
+            return rc;
+    }
+    *ret = now;
+    return BAKE_OK;
 }
 
 int dk_hold(void *self, struct bake_ctx *ctx, const char *group,

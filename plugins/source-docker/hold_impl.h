@@ -33,14 +33,15 @@ enum dk_step {
     DK_STEP_PLANNED, /* promised, not begun */
     DK_STEP_DOING,   /* asked of the daemon; it may still come */
     DK_STEP_DONE,
-    DK_STEP_SHARED, /* another group of ours holds it: that one's entry becomes ours at its end */
-    DK_STEP_LOST    /* the other group let go without having stopped it */
+    DK_STEP_STARTING, /* being started again; who wants it now has to stop it anew */
+    DK_STEP_SHARED    /* another group of ours holds it: that one's entry becomes ours at its end */
 };
 
 struct dk_entry {
     char *id, *name;
     bool pause, repause; /* repause: it was paused before it was stopped */
     bool well;           /* it was not unhealthy before */
+    bool doubt;          /* whether the daemon will still do it is not known */
     bool started;        /* runs again, to be awaited */
     enum dk_step step;   /* under the source's lock, as the times */
     char *started_at, *finished_at;
@@ -66,12 +67,14 @@ struct dk_group {
 struct dk_held {
     struct dk_stopped *stopped; /* all that is held now */
     struct dk_group *groups;
+    uint64_t begun;            /* how often a group began to be held */
     pthread_mutex_t promising; /* one change of a promise at a time */
 };
 
 int dk_held_of(struct dk_source *s, struct bake_ctx *ctx, struct dk_held **ret);
-/* The containers that groups of ours hold now, by id; NULL-ended. NULL: out of memory. */
-char **dk_held_ids(struct dk_source *s);
+/* The containers that groups of ours hold now, by id; NULL-ended. NULL: out of memory. *ret_begun:
+ * as in struct dk_held. */
+char **dk_held_ids(struct dk_source *s, uint64_t *ret_begun);
 void dk_ids_free(char **ids);
 double dk_monotonic(void);
 int64_t dk_grace(const struct dk_source *s, const json_t *inspect);

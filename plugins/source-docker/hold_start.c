@@ -39,9 +39,9 @@ static int pass_on(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped 
     struct dk_stopped *heir = NULL;
     (void)pthread_mutex_lock(&s->lock);
     struct dk_entry *to = sharer(s->held, st, e->id, &heir);
-    *ret = to && e->step == DK_STEP_DONE;
-    if (to && !*ret)
-        to->step = DK_STEP_LOST;
+    *ret = to && e->step != DK_STEP_DOING;
+    if (!to && e->step == DK_STEP_DONE)
+        e->step = DK_STEP_STARTING;
     if (*ret) {
         swap_text(&to->started_at, &e->started_at);
         swap_text(&to->finished_at, &e->finished_at);
@@ -135,10 +135,10 @@ static int pass(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st
         struct dk_entry *e = &st->list[i];
         bool taken = false;
         int rc = BAKE_OK;
-        if (e->step != DK_STEP_DONE && (e->step != DK_STEP_DOING || !doubtful))
+        if (e->step < DK_STEP_DOING || (e->step == DK_STEP_DOING && !doubtful))
             continue;
         rc = pass_on(s, ctx, st, e, &taken);
-        if (!taken && e->step == DK_STEP_DOING)
+        if (!taken && e->step == DK_STEP_DOING && e->doubt)
             rc = settle(s, ctx, e);
         if (!taken && rc == BAKE_OK)
             rc = start(s, ctx, st, e);
@@ -148,18 +148,13 @@ static int pass(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st
     return worst;
 }
 
+/* First of all, so that from here on no other group passes anything on to this one. */
 static void drop_idle(struct dk_source *s, struct dk_stopped *st)
 {
     (void)pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; i < st->n; i++) {
-        struct dk_stopped *heir = NULL;
-        struct dk_entry *e = &st->list[i];
-        struct dk_entry *to = e->step == DK_STEP_PLANNED ? sharer(s->held, st, e->id, &heir) : NULL;
-        if (to)
-            to->step = DK_STEP_LOST; /* it was promised to be stopped, and never was */
-        if (e->step == DK_STEP_PLANNED || e->step >= DK_STEP_SHARED)
-            e->step = DK_STEP_NONE;
-    }
+    for (size_t i = 0; i < st->n; i++)
+        if (st->list[i].step == DK_STEP_PLANNED || st->list[i].step == DK_STEP_SHARED)
+            st->list[i].step = DK_STEP_NONE;
     (void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -212,10 +207,10 @@ static int await_health(struct dk_source *s, struct bake_ctx *ctx, const struct 
 
 int dk_resume_all(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st, bool wait)
 {
-    int rc = start_all(s, ctx, st), kept;
-    bool running = rc == BAKE_OK;
     drop_idle(s, st);
-    kept = dk_stopped_promise(s, ctx, st);
+    int rc = start_all(s, ctx, st);
+    bool running = rc == BAKE_OK;
+    int kept = dk_stopped_promise(s, ctx, st);
     if (kept != BAKE_OK && running)
         return kept;
     if (!running) {

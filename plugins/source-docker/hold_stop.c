@@ -11,6 +11,7 @@
 #define GRACE       10    /* seconds: the daemon's own, where a container has none */
 #define GRACE_MAX   86400 /* nobody waits longer than a day */
 #define PAUSE_GRACE 2
+#define PAUSE_TRIES 10
 
 double dk_monotonic(void)
 {
@@ -47,7 +48,7 @@ int64_t dk_grace(const struct dk_source *s, const json_t *inspect)
 
 static bool owed(const struct dk_entry *e)
 {
-    return e->step == DK_STEP_PLANNED || e->step == DK_STEP_DOING || e->step == DK_STEP_DONE;
+    return e->step != DK_STEP_NONE && e->step != DK_STEP_SHARED;
 }
 
 static int set_text(json_t *o, const char *key, const char *text)
@@ -62,7 +63,7 @@ static json_t *entry_json(const struct dk_entry *e)
                           e->repause);
     if (o &&
         (set_text(o, "started_at", e->started_at) | set_text(o, "finished_at", e->finished_at) |
-         json_object_set_new(o, "done", json_boolean(e->step == DK_STEP_DONE)))) {
+         json_object_set_new(o, "done", json_boolean(e->step >= DK_STEP_DONE)))) {
         json_decref(o);
         return NULL;
     }
@@ -140,7 +141,7 @@ static bool held_by_another(const struct dk_held *held, const char *id)
     return false;
 }
 
-char **dk_held_ids(struct dk_source *s)
+char **dk_held_ids(struct dk_source *s, uint64_t *ret_begun)
 {
     size_t n = 0, cap = 1;
     char **ids;
@@ -148,6 +149,7 @@ char **dk_held_ids(struct dk_source *s)
     (void)pthread_mutex_lock(&s->lock);
     for (const struct dk_stopped *st = s->held ? s->held->stopped : NULL; st; st = st->next)
         cap += st->n;
+    *ret_begun = s->held ? s->held->begun : 0;
     ids = calloc(cap, sizeof(*ids));
     bad = !ids;
     for (const struct dk_stopped *st = s->held ? s->held->stopped : NULL; st; st = st->next)
@@ -189,6 +191,7 @@ static int make(struct dk_source *s, struct bake_ctx *ctx, struct dk_held *held,
     if (!bad) {
         st->next = held->stopped;
         held->stopped = st;
+        held->begun++;
     }
     (void)pthread_mutex_unlock(&s->lock);
     if (bad && st)
@@ -256,12 +259,25 @@ static int look(struct dk_source *s, struct bake_ctx *ctx, struct dk_entry *e)
     return rc;
 }
 
+/* Freezing a container whose processes fork just then can fail, and works a moment later. */
+static int freeze(struct dk_source *s, struct bake_ctx *ctx, const struct dk_entry *e)
+{
+    int rc = BAKE_E_IO;
+    for (int i = 0; i < PAUSE_TRIES && rc == BAKE_E_IO; i++) {
+        int slept = i > 0 ? ctx->host->sleep_ms(ctx, 200) : BAKE_OK;
+        if (slept != BAKE_OK)
+            return slept;
+        rc = dk_pause(s->api, ctx, e->id, NULL);
+    }
+    return rc;
+}
+
 static int act(struct dk_source *s, struct bake_ctx *ctx, struct dk_entry *e)
 {
     uint64_t ms = s->cfg->stop_timeout;
     bake_log(ctx, BAKE_LOG_INFO, "%s container '%s'", e->pause ? "pausing" : "stopping", e->name);
     if (e->pause)
-        return dk_pause(s->api, ctx, e->id, NULL);
+        return freeze(s, ctx, e);
     return dk_stop(s->api, ctx, e->id, ms > 0 ? (int64_t)((ms + 999) / 1000) : -1, NULL);
 }
 
@@ -269,11 +285,14 @@ static int halt(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st
                 struct dk_entry *e)
 {
     json_t *inspect = NULL;
+    (void)pthread_mutex_lock(&s->lock);
     e->since = dk_monotonic();
     if (st->first == 0)
         st->first = e->since;
-    set_step(s, e, DK_STEP_DOING);
+    e->step = DK_STEP_DOING;
+    (void)pthread_mutex_unlock(&s->lock);
     int rc = act(s, ctx, e);
+    e->doubt = rc == BAKE_E_TIMEOUT || rc == BAKE_E_UNAVAILABLE || rc == BAKE_E_CANCELLED;
     if (rc == BAKE_OK)
         rc = dk_inspect(s->api, ctx, e->id, &inspect);
     if (rc == BAKE_E_NOTFOUND) {
@@ -292,29 +311,43 @@ static int halt(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st
     return dk_stopped_promise(s, ctx, st);
 }
 
-/* Until the other group has stopped it. */
+/* Until another group stands by it. If none does any more, it is ours to stop: PLANNED. */
 static int await(struct dk_source *s, struct bake_ctx *ctx, struct dk_held *held,
                  struct dk_entry *e)
 {
     for (;;) {
-        bool over = true;
+        bool busy = false, stands = false;
         (void)pthread_mutex_lock(&s->lock);
         for (const struct dk_stopped *st = held->stopped; st; st = st->next)
-            for (size_t i = 0; i < st->n; i++)
-                if (strcmp(st->list[i].id, e->id) == 0 &&
-                    (st->list[i].step == DK_STEP_PLANNED || st->list[i].step == DK_STEP_DOING))
-                    over = false;
-        bool lost = e->step == DK_STEP_LOST;
+            for (size_t i = 0; i < st->n; i++) {
+                const struct dk_entry *o = &st->list[i];
+                bool same = o != e && strcmp(o->id, e->id) == 0 && owed(o);
+                stands = stands || (same && o->step == DK_STEP_DONE);
+                busy = busy || (same && o->step != DK_STEP_DONE);
+            }
+        if (e->step == DK_STEP_SHARED && !busy && !stands)
+            e->step = DK_STEP_PLANNED;
+        bool over = e->step != DK_STEP_SHARED || !busy;
         (void)pthread_mutex_unlock(&s->lock);
-        if (lost)
-            return bake_fail(ctx, BAKE_E_IO,
-                             "container '%s' could not be stopped for another group", e->name);
         if (over)
             return BAKE_OK;
         int rc = ctx->host->sleep_ms(ctx, 50);
         if (rc != BAKE_OK)
             return rc;
     }
+}
+
+/* One that another group held when this one began. */
+static int halt_shared(struct dk_source *s, struct bake_ctx *ctx, struct dk_held *held,
+                       struct dk_stopped *st, struct dk_entry *e)
+{
+    int rc = await(s, ctx, held, e);
+    if (rc == BAKE_OK && step_of(s, e) == DK_STEP_PLANNED)
+        rc = look(s, ctx, e);
+    if (rc != BAKE_OK || step_of(s, e) != DK_STEP_PLANNED)
+        return rc;
+    rc = dk_stopped_promise(s, ctx, st);
+    return rc == BAKE_OK ? halt(s, ctx, st, e) : rc;
 }
 
 int dk_halt_all(struct dk_source *s, struct bake_ctx *ctx, const struct dk_halt *list, size_t n,
@@ -342,8 +375,8 @@ int dk_halt_all(struct dk_source *s, struct bake_ctx *ctx, const struct dk_halt 
     }
     /* only then: two groups that wait for each other must both have done their part */
     for (size_t i = 0; i < n && rc == BAKE_OK; i++)
-        if (step_of(s, &st->list[i]) >= DK_STEP_SHARED)
-            rc = await(s, ctx, held, &st->list[i]);
+        if (step_of(s, &st->list[i]) == DK_STEP_SHARED)
+            rc = halt_shared(s, ctx, held, st, &st->list[i]);
     return rc;
 }
 

@@ -99,11 +99,32 @@ static int create(struct dk_source *s, struct bake_ctx *ctx, const json_t *spec,
     return rc;
 }
 
-/* Our own image; where that cannot be had, the one given: nothing of it is run. */
+/* Any image that is there. */
+static int some_image(struct dk_source *s, struct bake_ctx *ctx, char **ret)
+{
+    json_t *list = NULL;
+    const char *id;
+    int rc = dk_get(s->api, ctx, "/images/json", &list);
+
+    if (rc == BAKE_OK) {
+        id = json_string_value(json_object_get(json_array_get(list, 0), "Id"));
+        *ret = id ? strdup(id) : NULL;
+        if (!*ret)
+            rc = id ? dk_nomem(ctx)
+                    : bake_fail(ctx, BAKE_E_UNSUPPORTED,
+                                "docker has no image that a helper container could be made of");
+    }
+    json_decref(list);
+    return rc;
+}
+
+/* Our own image; where that cannot be had, the one given or any other: nothing of it is run. */
 static int image_for(struct dk_source *s, struct bake_ctx *ctx, const char *otherwise, char **ret)
 {
-    if (dk_helper_there() || !otherwise)
+    if (dk_helper_there())
         return dk_helper_image(s, ctx, ret);
+    if (!otherwise)
+        return some_image(s, ctx, ret);
     *ret = strdup(otherwise);
     return *ret ? BAKE_OK : dk_nomem(ctx);
 }

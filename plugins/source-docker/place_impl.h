@@ -113,7 +113,9 @@ int dk_place_unused(struct dk_source *s, struct bake_ctx *ctx, const struct dk_p
 /* old: what is there, of dk_place_find(); bytes: what will be put. */
 int dk_stage_make(struct dk_place *p, struct bake_ctx *ctx, const struct dk_place_spec *spec,
                   const struct dk_fs_answer *old, uint64_t bytes);
+/* place_fill.c */
 void dk_stage_end(struct dk_place *p); /* of writing; nothing that is staged goes */
+/* place_volume.c */
 int dk_volume_make(struct dk_source *s, struct bake_ctx *ctx, const char *name, json_t *labels);
 int dk_volume_remove(struct dk_source *s, struct bake_ctx *ctx, const char *name);
 /* *ret: is there such a volume? */

@@ -68,7 +68,11 @@ static int keep_here(struct bake_ctx *ctx, const char *text, uint64_t *id)
     if (h->struct_size < offsetof(struct bake_host, redeemed) + sizeof(h->redeemed) || !h->oblige)
         return bake_fail(ctx, BAKE_E_UNSUPPORTED,
                          "this engine cannot keep a promise to start containers again");
-    return h->oblige(ctx, text, id);
+    uint64_t new_id = *id;
+    int rc = h->oblige(ctx, text, &new_id);
+    if (rc == BAKE_OK)
+        *id = new_id;
+    return rc;
 }
 
 /* what, with the daemon's address and the nonce, by which redeem() finds the volumes. */

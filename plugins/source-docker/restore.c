@@ -23,6 +23,10 @@ static void restore_clear(struct dk_restore *r, struct bake_ctx *ctx)
     rs_boxes_free(r->boxes, r->n_boxes);
     for (size_t i = 0; i < r->n_worlds; i++)
         dk_world_free(r->worlds[i]);
+    if (r->lock) {
+        (void)pthread_mutex_destroy(r->lock);
+        free(r->lock);
+    }
     json_decref(r->definition);
     json_decref(r->made);
     free(r->promise.volume);
@@ -80,7 +84,12 @@ static int restore_new(struct dk_source *s, struct bake_ctx *ctx, const struct b
         .parts = calloc(n + 1, sizeof(struct rs_part)),
         .made = json_pack("{s:{}, s:{}, s:{}}", "containers", "networks", "volumes"),
         .phase = "staging"};
-    bool good = r->group && r->stack && r->as && r->backup && r->parts && r->made;
+    pthread_mutex_t *lock = malloc(sizeof(pthread_mutex_t));
+    if (lock && pthread_mutex_init(lock, NULL) == 0)
+        r->lock = lock;
+    else
+        free(lock);
+    bool good = r->lock && r->group && r->stack && r->as && r->backup && r->parts && r->made;
     for (size_t i = 0; i < n && good; i++) {
         good = rs_part_init(&r->parts[i], chosen[i], group) == 0;
         r->n_parts++;
@@ -97,13 +106,16 @@ static int restore_new(struct dk_source *s, struct bake_ctx *ctx, const struct b
 /* Puts back whatever was done, and says so. The restore's own failure, if any, is already told. */
 static int give_up(struct dk_restore *r, struct bake_ctx *ctx)
 {
+    struct rs_hush h;
+    rs_calm(&h, ctx);
     json_t *doc = rs_document(r, r->phase);
-    int rc = doc ? BAKE_OK : dk_nomem(ctx);
+    int rc = doc ? BAKE_OK : dk_nomem(&h.ctx);
     if (doc && (r->promised || r->used))
-        rc = rs_undo(r->s, ctx, doc, false);
+        rc = rs_undo(r->s, &h.ctx, doc, false);
     json_decref(doc);
-    if (rc == BAKE_OK)
-        rs_promise_done(r, ctx);
+    if (rc != BAKE_OK)
+        return bake_fail(ctx, rc, "%s", h.text);
+    rs_promise_done(r, &h.ctx);
     return rc;
 }
 
@@ -162,7 +174,7 @@ static int begin(struct dk_restore *r, struct bake_ctx *ctx)
     if (rc == BAKE_OK)
         rc = rs_check_facts(r, ctx);
     if (rc == BAKE_OK && !r->has[RS_DEFINE])
-        rc = rs_prepare(r, ctx);
+        rc = rs_look(r, ctx);
     r->at = r->has[RS_DEFINE] ? RS_DEFINE : RS_FILL;
     return rc;
 }
@@ -240,8 +252,8 @@ static int take_into_use(struct dk_restore *r, struct bake_ctx *ctx)
 static int advance(struct dk_restore *r, struct bake_ctx *ctx, enum rs_step to)
 {
     int rc = BAKE_OK;
-    if (r->at == RS_DEFINE && !r->ready)
-        rc = rs_define(r, ctx);
+    if (!r->ready)
+        rc = r->at == RS_DEFINE ? rs_define(r, ctx) : rs_prepare(r, ctx);
     if (rc == BAKE_OK && to >= RS_LOAD && !r->used)
         rc = take_into_use(r, ctx);
     if (rc == BAKE_OK && to == RS_LOAD)
@@ -268,42 +280,52 @@ int dk_switch_group(void *self, struct bake_ctx *ctx, const char *group)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static int keep_previous(struct dk_restore *r, struct bake_ctx *ctx)
+/* The index of what is kept, unless nothing is. *ret_drop: what need not be kept. */
+static int keep_previous(struct dk_restore *r, struct bake_ctx *ctx, json_t **ret_drop)
 {
-    bool any = r->n_spots > 0;
-    for (size_t i = 0; i < r->n_parts; i++)
-        any |= r->parts[i].files != NULL;
-    for (const char *const *kind = (const char *const[]){"containers", "networks", "volumes", NULL};
-         *kind; kind++)
-        any |= json_object_size(json_object_get(r->made, *kind)) > 0;
-    if (!any)
-        return BAKE_OK;
-    r->kept = rs_kept_name();
-    int rc = r->kept ? rs_promise(r, ctx, r->phase) : dk_nomem(ctx);
-    json_t *doc = rc == BAKE_OK ? rs_document(r, r->phase) : NULL;
-    if (rc == BAKE_OK)
-        rc = doc ? rs_keep(r->s, ctx, r->kept, doc) : dk_nomem(ctx);
-    json_decref(doc);
+    json_t *all = rs_document(r, r->phase);
+    json_t *doc = all ? rs_without_made(all, ret_drop) : NULL;
+    const json_t *places = json_object_get(doc, "places");
+    int rc = doc ? BAKE_OK : dk_nomem(ctx);
+    if (rc == BAKE_OK && r->s->cfg->keep_previous == 0) {
+        rc = json_array_extend(*ret_drop, (json_t *)places) == 0 ? BAKE_OK : dk_nomem(ctx);
+    } else if (rc == BAKE_OK && (json_array_size(places) > 0 ||
+                                 json_array_size(json_object_get(doc, "files")) > 0)) {
+        r->kept = rs_kept_name();
+        rc = r->kept ? rs_promise(r, ctx, r->phase) : dk_nomem(ctx);
+        if (rc == BAKE_OK)
+            rc = rs_keep(r->s, ctx, r->kept, doc);
+    }
+    json_decref(all);
     return rc;
+}
+
+static void drop_files(struct dk_restore *r, struct bake_ctx *ctx)
+{
+    for (size_t i = 0; i < r->n_parts && r->s->cfg->keep_previous == 0; i++) {
+        json_t *files = r->parts[i].files ? rs_files_json(r->parts[i].files) : NULL;
+        struct rs_hush h;
+        rs_calm(&h, ctx);
+        if (files && rs_files_drop(&h.ctx, files) != BAKE_OK)
+            bake_report(ctx, BAKE_NOTICE, r->parts[i].name, "%s", h.text);
+        json_decref(files);
+    }
 }
 
 static int finish(struct dk_restore *r, struct bake_ctx *ctx)
 {
+    json_t *drop = NULL;
     int rc = advance(r, ctx, RS_STEPS);
     if (rc == BAKE_OK)
         rc = rs_run_stack(r, ctx);
     if (rc == BAKE_OK)
-        rc = keep_previous(r, ctx);
-    if (rc != BAKE_OK)
-        return rc;
-    json_t *doc = r->s->cfg->keep_previous == 0 && r->kept ? rs_document(r, r->phase) : NULL;
-    rs_promise_done(r, ctx);
-    struct rs_hush h;
-    rs_hush(&h, ctx);
-    if (doc && rs_drop(r->s, &h.ctx, r->kept, doc) != BAKE_OK)
-        bake_report(ctx, BAKE_NOTICE, r->as, "what was replaced could not be dropped yet: %s",
-                    h.text);
-    json_decref(doc);
+        rc = keep_previous(r, ctx, &drop);
+    if (rc == BAKE_OK) { /* it is good, whatever comes */
+        rs_promise_done(r, ctx);
+        rs_drop_places(r->s, ctx, drop);
+        drop_files(r, ctx);
+    }
+    json_decref(drop);
     return rc;
 }
 
@@ -312,7 +334,7 @@ static int say_facts(struct dk_restore *r, struct bake_ctx *ctx, struct bake_res
     size_t made = json_object_size(json_object_get(r->made, "containers"));
     json_t *facts = json_pack("{s:s, s:i, s:i, s:f, s:b}", "stack", r->as, "directories",
                               (int)r->n_spots, "made", (int)made, "stopped_seconds",
-                              r->stopped_seconds, "kept", r->kept && r->s->cfg->keep_previous > 0);
+                              r->stopped_seconds, "kept", r->kept != NULL);
     r->facts = facts ? json_dumps(facts, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(facts);
     ret->facts = r->facts;

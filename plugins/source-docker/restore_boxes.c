@@ -80,8 +80,10 @@ int rs_boxes_find(struct bake_ctx *ctx, const struct dk_world *w, const char *st
 
 void rs_boxes_free(struct rs_box *boxes, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        free(boxes[i].started_at);
         free(boxes[i].finished_at);
+    }
     free(boxes);
 }
 
@@ -92,6 +94,13 @@ struct rs_box *rs_box_of(struct dk_restore *r, const struct dk_container *c)
             return &r->boxes[i];
     }
     return NULL;
+}
+
+static void copy_text(char *to, size_t size, const json_t *from)
+{
+    const char *text = json_string_value(from);
+    if (text && strlen(text) < size)
+        memcpy(to, text, strlen(text) + 1);
 }
 
 int rs_state(struct dk_source *s, struct bake_ctx *ctx, const char *id, struct rs_state *ret)
@@ -105,14 +114,13 @@ int rs_state(struct dk_source *s, struct bake_ctx *ctx, const char *id, struct r
     if (rc != BAKE_OK)
         return bake_fail(ctx, rc, "%s", h.text);
     const json_t *state = json_object_get(got, "State");
-    const char *at = json_string_value(json_object_get(state, "FinishedAt"));
     *ret = (struct rs_state){
         .running = json_is_true(json_object_get(state, "Running")),
         .paused = json_is_true(json_object_get(state, "Paused")),
         .exit_code = json_integer_value(json_object_get(state, "ExitCode")),
     };
-    if (at && strlen(at) < sizeof(ret->finished_at))
-        memcpy(ret->finished_at, at, strlen(at) + 1);
+    copy_text(ret->started_at, sizeof(ret->started_at), json_object_get(state, "StartedAt"));
+    copy_text(ret->finished_at, sizeof(ret->finished_at), json_object_get(state, "FinishedAt"));
     json_decref(got);
     return BAKE_OK;
 }
@@ -136,14 +144,18 @@ static int stop_box(struct dk_restore *r, struct bake_ctx *ctx, struct rs_box *b
     b->paused = state.paused;
     if (r->stopped_at <= 0)
         r->stopped_at = now_s();
-    b->stopped = true;
-    if ((rc = dk_stop(r->s->api, ctx, b->c->id, stop_seconds(r->s), NULL)) != BAKE_OK ||
+    b->stopped = true; /* or as good as: the daemon goes on with it when we are gone */
+    free(b->started_at);
+    if (!(b->started_at = strdup(state.started_at)))
+        return dk_nomem(ctx);
+    if ((rc = rs_promise(r, ctx, "stopping")) != BAKE_OK ||
+        (rc = dk_stop(r->s->api, ctx, b->c->id, stop_seconds(r->s), NULL)) != BAKE_OK ||
         (rc = rs_state(r->s, ctx, b->c->id, &state)) == BAKE_END)
         return rc == BAKE_E_NOTFOUND || rc == BAKE_END ? BAKE_OK : rc;
     if (rc == BAKE_OK) {
         free(b->finished_at);
         b->finished_at = strdup(state.finished_at);
-        rc = b->finished_at ? rs_promise(r, ctx, "stopping") : dk_nomem(ctx);
+        rc = b->finished_at ? BAKE_OK : dk_nomem(ctx);
     }
     return rc;
 }
@@ -156,7 +168,7 @@ int rs_stop_all(struct dk_restore *r, struct bake_ctx *ctx)
     if (running > 0)
         bake_log(ctx, BAKE_LOG_INFO, "stopping stack '%s' (%zu container%s)", r->as, running,
                  running == 1 ? "" : "s");
-    int rc = rs_promise(r, ctx, "stopping");
+    int rc = BAKE_OK;
     for (size_t i = 0; i < r->n_boxes && rc == BAKE_OK; i++)
         rc = stop_box(r, ctx, &r->boxes[i]);
     return rc;

@@ -145,6 +145,15 @@ static int open_stage(struct rs_files *f, struct bake_ctx *ctx)
     return bkc_extract_open(ctx, &opts, &f->x);
 }
 
+int rs_files_new(struct bake_ctx *ctx, const char *dir, struct rs_files **ret)
+{
+    struct rs_files *f = *ret = calloc(1, sizeof(*f));
+    if (!f)
+        return dk_nomem(ctx);
+    *f = (struct rs_files){.dir = strdup(dir), .dirfd = -1, .stagefd = -1, .files = json_array()};
+    return f->dir && f->files ? open_stage(f, ctx) : dk_nomem(ctx);
+}
+
 static int unplaced(struct rs_part *p, const char *why)
 {
     p->found = RS_GONE;
@@ -162,12 +171,7 @@ int rs_files_open(struct dk_restore *r, struct bake_ctx *ctx, struct rs_part *p)
                            "restore --target writes its files to a directory of your choice");
     if (!dir)
         return unplaced(p, "no container of the stack says in which directory its project is");
-    struct rs_files *f = calloc(1, sizeof(*f));
-    if (!f)
-        return dk_nomem(ctx);
-    *f = (struct rs_files){.dir = strdup(dir), .dirfd = -1, .stagefd = -1, .files = json_array()};
-    p->files = f;
-    return f->dir && f->files ? open_stage(f, ctx) : dk_nomem(ctx);
+    return rs_files_new(ctx, dir, &p->files);
 }
 
 int rs_files_put(struct rs_files *f, struct bake_ctx *ctx, const struct bake_entry *entry)

@@ -1,6 +1,7 @@
 /* A context that keeps failures to itself and hands on everything else. */
 #include "restore_impl.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,13 +17,13 @@ static BAKE_PRINTF(3, 0) void hush_vlog(struct bake_ctx *ctx, int level, const c
 static int hush_cancelled(struct bake_ctx *ctx)
 {
     struct bake_ctx *to = hush_of(ctx)->to;
-    return to->host->cancelled(to);
+    return hush_of(ctx)->calm ? 0 : to->host->cancelled(to);
 }
 
 static int hush_cancel_fd(struct bake_ctx *ctx)
 {
     struct bake_ctx *to = hush_of(ctx)->to;
-    return to->host->cancel_fd(to);
+    return hush_of(ctx)->calm ? -1 : to->host->cancel_fd(to);
 }
 
 static BAKE_PRINTF(4, 0) void hush_vreport(struct bake_ctx *ctx, int severity, const char *subject,
@@ -43,19 +44,24 @@ static BAKE_PRINTF(3, 0) int hush_vfail(struct bake_ctx *ctx, int rc, const char
 static int hush_sleep_ms(struct bake_ctx *ctx, uint32_t ms)
 {
     struct bake_ctx *to = hush_of(ctx)->to;
-    return to->host->sleep_ms(to, ms);
+    if (!hush_of(ctx)->calm)
+        return to->host->sleep_ms(to, ms);
+    (void)poll(NULL, 0, (int)ms);
+    return BAKE_OK;
 }
 
 static int hush_oblige(struct bake_ctx *ctx, const char *what, uint64_t *id)
 {
     struct bake_ctx *to = hush_of(ctx)->to;
-    return to->host->oblige(to, what, id);
+    return to->host->abi_minor >= 1
+               ? to->host->oblige(to, what, id)
+               : bake_fail(ctx, BAKE_E_UNSUPPORTED, "this engine keeps no obligations");
 }
 
 static int hush_redeemed(struct bake_ctx *ctx, uint64_t id)
 {
     struct bake_ctx *to = hush_of(ctx)->to;
-    return to->host->redeemed(to, id);
+    return to->host->abi_minor >= 1 ? to->host->redeemed(to, id) : BAKE_OK;
 }
 
 static const struct bake_host hush_host = {
@@ -77,4 +83,10 @@ void rs_hush(struct rs_hush *h, struct bake_ctx *to)
     memset(h, 0, sizeof(*h));
     h->ctx.host = &hush_host;
     h->to = to;
+}
+
+void rs_calm(struct rs_hush *h, struct bake_ctx *to)
+{
+    rs_hush(h, to);
+    h->calm = true;
 }

@@ -53,6 +53,7 @@ struct rs_box { /* a container that must not run meanwhile, in the order to stop
     bool ran, paused;      /* before */
     bool ours;             /* of the stack that is restored */
     bool stopped, started; /* by us */
+    char *started_at;      /* of the run that is ended */
     char *finished_at;     /* once stopped */
 };
 
@@ -65,9 +66,12 @@ struct dk_restore {
     struct rs_part *parts;
     size_t n_parts;
     bool has[RS_STEPS];
-    enum rs_step at; /* whose components are written now */
-    bool ready;      /* places are known and open */
-    bool used;       /* new content was taken into use, or that was begun */
+    enum rs_step at;       /* whose components are written now */
+    pthread_mutex_t *lock; /* over ready and broken: writers come side by side */
+    bool ready;            /* places are known and open */
+    int broken;            /* that failed */
+    bool looked;           /* it is known where components go */
+    bool used;             /* new content was taken into use, or that was begun */
     json_t *definition;
     json_t *made; /* {"containers": {NAME: ID or null}, "networks": .., "volumes": ..} */
     struct dk_world *worlds[2]; /* the newer one last; both live until the end */
@@ -124,6 +128,9 @@ int rs_check_server(struct dk_restore *r, struct bake_ctx *ctx, const struct rs_
 /* ---- restore_prepare.c: from a choice to open places ------------------------------------------
  */
 
+/* Where components go, and whether they can; changes nothing (a dry run begins, too). */
+int rs_look(struct dk_restore *r, struct bake_ctx *ctx);
+/* Makes what staging needs; the first to ask does it. */
 int rs_prepare(struct dk_restore *r, struct bake_ctx *ctx);
 
 /* ---- restore_boxes.c: containers --------------------------------------------------------------
@@ -144,7 +151,7 @@ int rs_run_stack(struct dk_restore *r, struct bake_ctx *ctx);
 struct rs_state {
     bool running, paused;
     int64_t exit_code;
-    char finished_at[64];
+    char started_at[64], finished_at[64];
 };
 int rs_state(struct dk_source *s, struct bake_ctx *ctx, const char *id, struct rs_state *ret);
 
@@ -168,6 +175,10 @@ int rs_undo(struct dk_source *s, struct bake_ctx *ctx, const json_t *doc, bool d
 
 char *rs_kept_name(void); /* a new index volume's; NULL: out of memory */
 int rs_keep(struct dk_source *s, struct bake_ctx *ctx, const char *name, const json_t *doc);
+/* Takes out of the document the directories of what the restore made: nothing old is kept of them.
+ * *ret: those, to be given to rs_drop_places(). NULL: out of memory. */
+json_t *rs_without_made(json_t *doc, json_t **ret);
+void rs_drop_places(struct dk_source *s, struct bake_ctx *ctx, const json_t *places);
 /* Drops what was replaced, and the index volume. */
 int rs_drop(struct dk_source *s, struct bake_ctx *ctx, const char *name, const json_t *doc);
 /* A volume; being gone already is fine. */
@@ -177,7 +188,10 @@ int rs_volume_remove(struct dk_source *s, struct bake_ctx *ctx, const char *name
  */
 
 struct rs_files;
+/* Of the project's directory, if it can be had; else the part is RS_GONE. */
 int rs_files_open(struct dk_restore *r, struct bake_ctx *ctx, struct rs_part *p);
+/* Makes a staging directory in dir. *ret is set in any case (NULL: out of memory), to be closed. */
+int rs_files_new(struct bake_ctx *ctx, const char *dir, struct rs_files **ret);
 int rs_files_put(struct rs_files *f, struct bake_ctx *ctx, const struct bake_entry *entry);
 int rs_files_write(struct rs_files *f, struct bake_in *in);
 int rs_files_entry_end(struct rs_files *f, int good);
@@ -196,9 +210,11 @@ int rs_files_drop(struct bake_ctx *ctx, const json_t *files);
 struct rs_hush {
     struct bake_ctx ctx;
     struct bake_ctx *to;
+    bool calm; /* never cancelled: for what must be done */
     int rc;
     char text[600];
 };
 void rs_hush(struct rs_hush *h, struct bake_ctx *to);
+void rs_calm(struct rs_hush *h, struct bake_ctx *to);
 
 #endif

@@ -1,6 +1,7 @@
 /* What a good restore replaced is kept for a time: an index volume without content, whose labels
  * say where it is. `restore --undo` puts it back, dk_restore_tidy() drops it when its time is over.
  */
+#include "discover.h"
 #include "restore_impl.h"
 
 #include <stdio.h>
@@ -46,11 +47,10 @@ int rs_keep(struct dk_source *s, struct bake_ctx *ctx, const char *name, const j
     write_time((int64_t)time(NULL) + (int64_t)(s->cfg->keep_previous / 1000), until, sizeof(until));
     const char *stack = json_string_value(json_object_get(doc, "stack"));
     json_t *index =
-        json_pack("{s:i, s:O*, s:O*, s:O*, s:O*, s:O*, s:O*, s:O*}", "version", 1, "stack",
+        json_pack("{s:i, s:O*, s:O*, s:O*, s:O*, s:O*, s:O*}", "version", 1, "stack",
                   json_object_get(doc, "stack"), "backup", json_object_get(doc, "backup"), "at",
                   json_object_get(doc, "at"), "places", json_object_get(doc, "places"), "keys",
-                  json_object_get(doc, "keys"), "files", json_object_get(doc, "files"), "made",
-                  json_object_get(doc, "made"));
+                  json_object_get(doc, "keys"), "files", json_object_get(doc, "files"));
     char *text = index ? json_dumps(index, JSON_COMPACT) : NULL;
     json_t *body = text && stack ? json_pack("{s:s, s:{s:s, s:s, s:s}}", "Name", name, "Labels",
                                              LABEL, text, LABEL_STACK, stack, LABEL_UNTIL, until)
@@ -72,6 +72,56 @@ int rs_volume_remove(struct dk_source *s, struct bake_ctx *ctx, const char *name
     free(quoted);
     free(path);
     return rc == BAKE_E_NOTFOUND ? BAKE_OK : rc;
+}
+
+/* Is the directory in a volume or container that the restore made? */
+static bool is_made(const json_t *made, const char *key)
+{
+    const char *kind = key[0] == 'v' ? "volumes" : "containers", *name;
+    json_t *id;
+    if (key[0] == 'b')
+        return false;
+    size_t n = strcspn(key + 2, "/");
+    json_object_foreach(json_object_get(made, kind), name, id)
+    {
+        const char *what = key[0] == 'v' ? name : json_string_value(id);
+        if (what && strlen(what) == n && strncmp(what, key + 2, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+json_t *rs_without_made(json_t *doc, json_t **ret)
+{
+    json_t *places = json_object_get(doc, "places"), *keys = json_object_get(doc, "keys");
+    const json_t *made = json_object_get(doc, "made");
+    json_t *out = json_array();
+    for (size_t i = json_array_size(places); i-- > 0 && out;) {
+        const char *key = json_string_value(json_array_get(keys, i));
+        if (!key || !key[0] || !key[1] || !is_made(made, key))
+            continue;
+        if (json_array_append(out, json_array_get(places, i)) != 0) {
+            json_decref(out);
+            return NULL;
+        }
+        (void)json_array_remove(places, i);
+        (void)json_array_remove(keys, i);
+    }
+    *ret = out;
+    return out ? doc : NULL;
+}
+
+void rs_drop_places(struct dk_source *s, struct bake_ctx *ctx, const json_t *places)
+{
+    json_t *v;
+    size_t i;
+    json_array_foreach(places, i, v)
+    {
+        struct rs_hush h;
+        rs_calm(&h, ctx);
+        if (dk_place_drop(s, &h.ctx, v) != BAKE_OK)
+            bake_report(ctx, BAKE_NOTICE, "staging area", "could not be removed: %s", h.text);
+    }
 }
 
 /* ---- finding --------------------------------------------------------------------------------- */
@@ -198,24 +248,21 @@ int dk_restore_tidy(struct dk_source *s, struct bake_ctx *ctx)
 static int undo_document(struct dk_source *s, struct bake_ctx *ctx, const char *stack,
                          const struct kept *k, json_t **ret)
 {
-    const json_t *list = json_object_get(k->index, "keys"), *made = NULL;
+    const json_t *list = json_object_get(k->index, "keys");
     size_t n = json_array_size(list), n_boxes = 0;
     const char **keys = calloc(n + 1, sizeof(*keys));
     struct dk_world *w = NULL;
     struct rs_box *boxes = NULL;
-    int rc = keys ? dk_discover(s, ctx, &w) : dk_nomem(ctx);
+    int rc = keys ? dk_discover_quietly(s, ctx, &w) : dk_nomem(ctx);
     for (size_t i = 0; i < n && rc == BAKE_OK; i++) {
         keys[i] = json_string_value(json_array_get(list, i));
         keys[i] = keys[i] ? keys[i] : "";
     }
     if (rc == BAKE_OK)
         rc = rs_boxes_find(ctx, w, stack, keys, n, &boxes, &n_boxes);
-    made = json_object_get(json_object_get(k->index, "made"), "containers");
     json_t *containers = json_array();
     for (size_t i = 0; i < n_boxes && rc == BAKE_OK; i++) {
         const struct rs_box *b = &boxes[i];
-        if (json_object_get(made, b->c->name))
-            continue; /* goes away */
         json_t *c = json_pack("{s:s, s:s, s:s}", "id", b->c->id, "name", b->c->name, "was",
                               b->paused ? "paused"
                               : b->ran  ? "running"
@@ -257,8 +304,14 @@ int dk_undo_group(void *self, struct bake_ctx *ctx, const char *group)
         rc = undo_document(s, ctx, group, &k, &doc);
     if (rc == BAKE_OK)
         rc = dk_promise(s, ctx, doc, &promise);
-    if (rc == BAKE_OK && (rc = rs_undo(s, ctx, doc, false)) == BAKE_OK)
-        rc = dk_promise_kept(s, ctx, &promise);
+    if (rc == BAKE_OK) {
+        struct rs_hush h;
+        rs_calm(&h, ctx); /* what has begun is ended */
+        if ((rc = rs_undo(s, &h.ctx, doc, false)) == BAKE_OK)
+            rc = dk_promise_kept(s, &h.ctx, &promise);
+        if (rc != BAKE_OK)
+            rc = bake_fail(ctx, rc, "%s", h.text);
+    }
     json_decref(doc);
     kept_release(&k);
     free(promise.volume);

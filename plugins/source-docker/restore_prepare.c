@@ -220,21 +220,45 @@ static int find_boxes(struct dk_restore *r, struct bake_ctx *ctx)
     return rc;
 }
 
-int rs_prepare(struct dk_restore *r, struct bake_ctx *ctx)
+/* What a running container uses is said before any work is done. */
+int rs_look(struct dk_restore *r, struct bake_ctx *ctx)
 {
+    if (r->looked)
+        return BAKE_OK;
+    r->looked = true;
     int rc = rs_find(r, ctx);
-    if (rc == BAKE_OK)
-        rc = find_boxes(r, ctx); /* of the stack: what cannot be stopped is said before work */
-    if (rc == BAKE_OK)
-        rc = open_all(r, ctx);
-    if (rc == BAKE_OK) {
-        rs_boxes_free(r->boxes, r->n_boxes);
-        r->boxes = NULL;
-        r->n_boxes = 0;
-        rc = find_boxes(r, ctx);
+    for (size_t i = 0; i < r->n_parts && rc == BAKE_OK; i++) {
+        const struct rs_part *p = &r->parts[i];
+        if (p->key && (p->found == RS_HERE || p->found == RS_ALONE))
+            rc = check_unused(r, ctx, p->name, p->key);
     }
     if (rc == BAKE_OK)
-        rc = rs_promise(r, ctx, "staging");
+        rc = find_boxes(r, ctx); /* as will what cannot be stopped */
+    rs_boxes_free(r->boxes, r->n_boxes);
+    r->boxes = NULL;
+    r->n_boxes = 0;
+    return rc;
+}
+
+static int prepare(struct dk_restore *r, struct bake_ctx *ctx)
+{
+    int rc = rs_look(r, ctx);
+    if (rc == BAKE_OK)
+        rc = open_all(r, ctx);
+    if (rc == BAKE_OK)
+        rc = find_boxes(r, ctx);
+    return rc == BAKE_OK ? rs_promise(r, ctx, "staging") : rc;
+}
+
+int rs_prepare(struct dk_restore *r, struct bake_ctx *ctx)
+{
+    (void)pthread_mutex_lock(r->lock);
+    int rc = r->broken;
+    if (rc != BAKE_OK)
+        rc = bake_fail(ctx, rc, "the restore of '%s' could not be prepared", r->as);
+    else if (!r->ready)
+        rc = r->broken = prepare(r, ctx);
     r->ready = rc == BAKE_OK;
+    (void)pthread_mutex_unlock(r->lock);
     return rc;
 }

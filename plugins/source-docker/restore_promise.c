@@ -6,13 +6,13 @@
 
 static json_t *container_of(const struct dk_restore *r, const struct rs_box *b)
 {
-    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:s*}", "id", b->c->id, "name", b->c->name,
-                     "was",
+    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:s*, s:s*}", "id", b->c->id, "name",
+                     b->c->name, "was",
                      b->paused ? "paused"
                      : b->ran  ? "running"
                                : "stopped",
                      "stopped", b->stopped, "started", b->started, "run", rs_shall_run(r, b),
-                     "finished_at", b->finished_at);
+                     "started_at", b->started_at, "finished_at", b->finished_at);
 }
 
 static json_t *containers_of(const struct dk_restore *r)

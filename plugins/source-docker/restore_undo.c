@@ -82,9 +82,12 @@ static int go_on(struct undo *u)
     const json_t *list = json_object_get(u->doc, "containers");
     const char *name = text(u->doc, "kept");
     char *fresh = name[0] ? NULL : rs_kept_name();
-    int rc =
-        name[0] || fresh ? rs_keep(u->s, u->ctx, fresh ? fresh : name, u->doc) : dk_nomem(u->ctx);
+    json_t *doc = json_deep_copy(u->doc), *dropped = NULL;
+    json_t *keep = doc ? rs_without_made(doc, &dropped) : NULL;
+    int rc = keep && (name[0] || fresh) ? rs_keep(u->s, u->ctx, fresh ? fresh : name, keep)
+                                        : dk_nomem(u->ctx);
     free(fresh);
+    json_decref(doc);
     for (size_t i = json_array_size(list); i-- > 0 && rc == BAKE_OK;) {
         const json_t *c = json_array_get(list, i);
         struct rs_hush h;
@@ -95,6 +98,9 @@ static int go_on(struct undo *u)
         if (started != BAKE_OK && started != BAKE_E_NOTFOUND)
             rc = bake_fail(u->ctx, started, "%s", h.text);
     }
+    if (rc == BAKE_OK)
+        rs_drop_places(u->s, u->ctx, dropped);
+    json_decref(dropped);
     if (rc == BAKE_OK)
         bake_report(u->ctx, BAKE_WARNING, text(u->doc, "stack"),
                     "its restore was cut off when all was restored and the stack was being "
@@ -220,9 +226,17 @@ static bool to_start(struct undo *u, const json_t *c, bool all)
     if (was(c, "stopped") || (!all && !json_is_true(json_object_get(c, "stopped"))) ||
         rs_state(u->s, &h.ctx, text(c, "id"), &state) != BAKE_OK)
         return false;
-    return !u->dead || all || state.running || !json_object_get(c, "finished_at") ||
-           json_is_true(json_object_get(c, "started")) ||
-           strcmp(state.finished_at, text(c, "finished_at")) == 0;
+    if (all || !u->dead)
+        return true;
+    if (!json_object_get(c, "finished_at")) /* its stop may not be over yet */
+        return !state.running || strcmp(state.started_at, text(c, "started_at")) == 0;
+    return !state.running && strcmp(state.finished_at, text(c, "finished_at")) == 0;
+}
+
+/* Was its stop asked for, without anybody knowing that it is over? */
+static bool in_flight(const json_t *c)
+{
+    return json_is_true(json_object_get(c, "stopped")) && !json_object_get(c, "finished_at");
 }
 
 static void start(struct undo *u, const json_t *c)
@@ -240,19 +254,34 @@ static void start(struct undo *u, const json_t *c)
         failed(u, rc, text(c, "name"), h.text);
 }
 
-static void start_all(struct undo *u, bool stopped_by_us)
+/* The daemon carries out a stop that was asked for though nobody waits for it any more: what runs
+ * now may be stopped in a moment. That is waited for, so that the start comes after it; the others
+ * need not wait. */
+static void start_some(struct undo *u, bool stopped_by_us, bool flying)
 {
     const json_t *list = json_object_get(u->doc, "containers");
     for (size_t i = json_array_size(list); i-- > 0;) {
         const json_t *c = json_array_get(list, i);
-        if (to_start(u, c, stopped_by_us))
-            start(u, c);
+        bool flies = !stopped_by_us && in_flight(c);
+        if (flies != flying || !to_start(u, c, stopped_by_us))
+            continue;
+        if (flies)
+            stop(u, text(c, "id"), text(c, "name"));
+        start(u, c);
     }
+}
+
+static void start_all(struct undo *u, bool stopped_by_us)
+{
+    const json_t *list = json_object_get(u->doc, "containers");
+    start_some(u, stopped_by_us, false);
+    start_some(u, stopped_by_us, true);
     for (size_t i = json_array_size(list); i-- > 0 && !u->dead;) {
         const json_t *c = json_array_get(list, i);
         struct rs_hush h;
         rs_hush(&h, u->ctx);
-        if (!to_start(u, c, stopped_by_us) || was(c, "paused"))
+        if (was(c, "stopped") || was(c, "paused") ||
+            (!stopped_by_us && !json_is_true(json_object_get(c, "stopped"))))
             continue;
         if (dk_wait_healthy(u->s->api, &h.ctx, text(c, "id"), u->s->cfg->health_timeout) != BAKE_OK)
             bake_report(u->ctx, BAKE_WARNING, text(c, "name"),

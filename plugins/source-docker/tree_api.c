@@ -55,10 +55,20 @@ void dk_fetch_close(struct dk_fetch *f)
 
 /* ---- entries --------------------------------------------------------------------------------- */
 
+static void report(const struct dk_tree *t, const char *path, const char *fmt, const char *arg)
+{
+    char *subject = NULL;
+    if (asprintf(&subject, "%s/%s", strcmp(t->shown, "/") == 0 ? "" : t->shown, path) < 0)
+        subject = NULL;
+    bake_report(t->ctx, BAKE_PARTIAL, subject ? subject : path, "%s'%s'", fmt, arg);
+    free(subject);
+}
+
 static int failed(struct dk_tree *t, int rc)
 {
     struct dk_fetch *f = t->fetch;
     const char *last = f->last.data ? f->last.data : ".";
+    bool first = f->broken == BAKE_OK;
     f->broken = rc;
     if (rc == BAKE_E_NOMEM)
         return dk_nomem(t->ctx);
@@ -68,6 +78,8 @@ static int failed(struct dk_tree *t, int rc)
         return bake_fail(t->ctx, rc, "the daemon's archive of '%s': %s", t->shown,
                          dk_tarin_why(f->tar));
     f->broken = BAKE_E_IO;
+    if (first)
+        report(t, last, "this or what follows it is missing in the daemon's archive of ", t->shown);
     return bake_fail(t->ctx, BAKE_E_IO,
                      "the daemon's archive of '%s' breaks off at '%s', what follows is missing: "
                      "perhaps a file shrank while it was read\n"
@@ -111,16 +123,6 @@ static bool path_excluded(const struct dk_tree *t, const char *path)
     return false;
 }
 
-static void report(const struct dk_tree *t, int severity, const char *path, const char *fmt,
-                   const char *arg)
-{
-    char *subject = NULL;
-    if (asprintf(&subject, "%s/%s", strcmp(t->shown, "/") == 0 ? "" : t->shown, path) < 0)
-        subject = NULL;
-    bake_report(t->ctx, severity, subject ? subject : path, "%s'%s'", fmt, arg);
-    free(subject);
-}
-
 int dk_fetch_next(struct dk_tree *t, struct bake_entry *ret)
 {
     struct dk_fetch *f = t->fetch;
@@ -141,7 +143,7 @@ int dk_fetch_next(struct dk_tree *t, struct bake_entry *ret)
         if (out)
             continue;
         if (ret->type == BAKE_HARDLINK && path_excluded(t, ret->link)) {
-            report(t, BAKE_PARTIAL, ret->path,
+            report(t, ret->path,
                    "left out: it is another name of what 'exclude' leaves out, and the daemon "
                    "sends its data under that name only: ",
                    ret->link);

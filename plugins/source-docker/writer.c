@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFINITION_MAX (64u << 20) /* far more than any stack's; its size is the backup's to say   \
-                                    */
+#define DEFINITION_MAX                                                                             \
+    (64u << 20) /* far more than any stack's; its size is the backup's to say                      \
+                 */
 
 struct writer {
     struct dk_restore *r;
@@ -49,9 +50,11 @@ static int writer_begin(struct writer *w)
     const struct rs_part *p = w->part;
     if (p->known && p->kind == DK_DEFINITION)
         return BAKE_OK;
-    if (!w->r->ready)
+    if (w->r->at == RS_DEFINE)
         return bake_fail(w->ctx, BAKE_E_INTERNAL, "'%s' is written before its turn", p->name);
-    int rc = say_where(w);
+    int rc = rs_prepare(w->r, w->ctx);
+    if (rc == BAKE_OK)
+        rc = say_where(w);
     if (rc == BAKE_OK && p->known && (p->kind == DK_PG || p->kind == DK_MARIA)) {
         bake_log(w->ctx, BAKE_LOG_INFO, "loading '%s' into '%s'", p->name, p->container->name);
         rc = dk_load_open(w->r->s, w->ctx, p->container, p->kind, &w->load);

@@ -373,6 +373,40 @@ mirrors() {
     expect 0 cat p.yaml one shop/a
 }
 
+@test "in a bundle a group is read by one lane, in order" {
+    grouped p.yaml demo "blobs: [shop/a, shop/b, shop/c, other/x], read_time: 50ms" \
+        "store: {format: archive, bundle: stack}" "parallel: 4"
+    expect 0 run p.yaml --id one
+    order "hold shop shop/a shop/b shop/c" "read shop/a" "read-end shop/a" "read shop/b" \
+        "read-end shop/b" "read shop/c" "read-end shop/c" "release shop" "hold other other/x"
+    all_released
+    expect 0 verify p.yaml one
+}
+
+@test "a bundled group that cannot be held, or is held too long, is released as any other" {
+    grouped p.yaml demo "blobs: [shop/a, shop/b, other/x], fail_hold: [shop]" \
+        "store: {format: archive, bundle: stack}" "parallel: 2"
+    expect 3 run p.yaml --id one
+    all_released
+    manifest '[.components[].status] == ["failed", "failed", "ok"]' one
+    rm log
+    grouped p.yaml demo "blobs: [shop/a, shop/b, other/x], wait_for: ./never, waits: [shop/b]" \
+        "store: {format: archive, bundle: stack}" "parallel: 2" "hold: {max: 500ms}"
+    expect 3 run p.yaml --id two
+    all_released
+    manifest '[.components[].status] == ["ok", "failed", "ok"]' two
+    expect 0 verify p.yaml --all
+    rm log never.reached
+    grouped p.yaml demo "blobs: [shop/a, shop/b, other/x], wait_for: ./never, waits: [shop/b]" \
+        "store: {format: archive, bundle: stack}" "parallel: 2"
+    start run p.yaml --id three
+    wait_until 10 test -e never.reached
+    kill -TERM "$PID"
+    ended 143
+    all_released
+    absent store/backups/three
+}
+
 @test "a component of a held group that fails leaves nothing behind in any sink" {
     mirrors "blobs: [shop/a, shop/b], fail_read: [shop/b], size: 1 MiB"
     expect 3 run p.yaml --id one

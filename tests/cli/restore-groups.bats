@@ -161,6 +161,17 @@ EOF
     same promised "$(grep -c '^redeem shop' calls || true)" 1
 }
 
+@test "so it is when it was not well in the end" {
+    made
+    again "fail_end: [shop], fail_undo: [shop]"
+    expect 1 restore p.yaml --json
+    events restore
+    event '.message_type == "warning" and .text == "group '"'shop'"': nor can that be undone"'
+    event '.message_type == "group" and .name == "shop" and .status == "failed"'
+    event '.message_type == "group" and .name == "blog" and .status == "ok"'
+    same promised "$(grep -c '^redeem shop' calls || true)" 1
+}
+
 @test "what has no place any more does not undo the others" {
     made
     again "gone: [shop/files]"

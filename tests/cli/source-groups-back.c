@@ -517,11 +517,14 @@ static int restore_end(void *self, struct bake_ctx *ctx, const char *group, int 
         (void)each_of(b->cfg, "stage", group, take);
     if (!good && wait_end(b) < 0)
         return bake_fail(ctx, BAKE_E_IO, "interrupted");
-    if (!good || listed(b->cfg->fail_end, group)) {
-        if (listed(b->cfg->fail_undo, group))
-            return bake_fail(ctx, BAKE_E_IO, "it cannot be undone");
-        undo(b->cfg, group);
+    if (!good && listed(b->cfg->fail_undo, group))
+        return bake_fail(ctx, BAKE_E_IO, "it cannot be undone");
+    if (good && listed(b->cfg->fail_end, group) && listed(b->cfg->fail_undo, group)) {
+        bake_report(ctx, BAKE_PARTIAL, NULL, "nor can that be undone");
+        return bake_fail(ctx, BAKE_E_TIMEOUT, "it does not become healthy");
     }
+    if (!good || listed(b->cfg->fail_end, group))
+        undo(b->cfg, group);
     promise_kept(b, ctx, group);
     if (good && listed(b->cfg->fail_end, group))
         return bake_fail(ctx, BAKE_E_TIMEOUT, "it does not become healthy");

@@ -33,8 +33,11 @@ BEYOND = {
     "key-duplicate", "key-duplicate-option", "yaml-nul-escape", "yaml-utf16",
     # one value against another
     "require-too-many", "sinks-duplicate-name", "sinks-of-one-name", "source-duplicate-name",
-    "transform-after-encryption", "transform-twice",
-    # what only a plugin's own check, a calendar or arithmetic can tell
+    "transform-after-encryption", "transform-twice", "store-bundle-name-alone",
+    "store-bundle-repository",
+    # what only a plugin's own check, a calendar or arithmetic can tell, or words within a text
+    "store-bundle-name-dot", "store-bundle-name-slash", "store-bundle-name-unknown-word",
+    "store-bundle-name-without-uuid",
     "schedule-never", "schedule-range-backwards",
     "sink-bad-mode", "source-validate-refuses", "type-duration-too-long",
     "type-duration-too-short", "type-size-above", "type-size-below",

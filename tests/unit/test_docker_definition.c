@@ -127,11 +127,8 @@ static void unchanged_is_equal(void **state)
     json_t *app = raw(k, "shop_app_1");
     json_object_set_new(json_object_get(app, "State"), "StartedAt", json_string("2030"));
     json_object_set_new(json_object_get(app, "State"), "Running", json_false());
-    json_t *aliases = path(
-        json_object_get(path(app, "NetworkSettings", "Networks"), "shop_default"), "Aliases", "x");
-    assert_null(aliases);
-    aliases = json_object_get(path(app, "NetworkSettings", "Networks"), "shop_default");
-    aliases = json_object_get(aliases, "Aliases");
+    json_t *e = json_object_get(path(app, "NetworkSettings", "Networks"), "shop_default");
+    json_t *aliases = json_object_get(e, "Aliases");
     json_t *first = json_incref(json_array_get(aliases, 0));
     json_array_remove(aliases, 0);
     json_array_append_new(aliases, first);
@@ -354,9 +351,6 @@ static void a_name_of_its_own(void **state)
     build(k);
     json_t *def = renamed(k, &what);
     assert_non_null(path(def, "containers", "test_db_1"));
-    assert_string_equal(
-        dk_json_text(path(path(def, "containers", "test_app_1"), "host_config", "PidMode"), ""),
-        "");
     assert_string_equal(
         dk_json_text(json_object_get(path(def, "containers", "test_app_1"), "host_config"),
                      "PidMode"),

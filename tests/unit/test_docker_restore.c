@@ -1,6 +1,7 @@
 /* The flow of restores as far as it needs no daemon: names, stages, where components go. */
 #include "docker_kit.h"
 
+#include "api_impl.h"
 #include "restore_impl.h"
 
 static struct rs_part part_of(const char *name, const char *group, const char *facts)
@@ -351,6 +352,96 @@ static void who_runs_at_the_end(void **state)
     assert_false(rs_shall_run(&r, &stood));
 }
 
+/* ---- promises ----------------------------------------------------------------------------------
+ */
+
+static void promised(void **state)
+{
+    struct kit *k = *state;
+    struct dk_api api = {.host = (char *)"unix:///x"};
+    struct dk_source source = {.api = &api};
+    stack(k);
+    struct rs_box list[] = {
+        {.c = container(k, "shop_app_1"), .ran = true, .paused = true, .ours = true},
+        {.c = container(k, "shop_db_1"),
+         .ran = true,
+         .ours = true,
+         .stopped = true,
+         .started_at = (char *)"2026-01-01",
+         .finished_at = (char *)"2026-01-02"},
+        {.c = container(k, "proxy")}};
+    struct dk_restore r = restore_of(k, NULL, 0);
+    r.s = &source;
+    r.backup = (char *)"nightly-x";
+    r.boxes = list;
+    r.n_boxes = 3;
+    r.made = json_pack("{s:{}, s:{}, s:{s:n}}", "containers", "networks", "volumes", "shop_new");
+    json_t *doc = rs_document(&r, "switching");
+    assert_non_null(doc);
+    assert_string_equal(dk_json_text(doc, "kind"), "restore");
+    assert_string_equal(dk_json_text(doc, "host"), "unix:///x");
+    assert_string_equal(dk_json_text(doc, "phase"), "switching");
+    assert_string_equal(dk_json_text(doc, "backup"), "nightly-x");
+    assert_null(json_object_get(doc, "kept"));
+    const json_t *boxes_of = json_object_get(doc, "containers");
+    assert_int_equal(json_array_size(boxes_of), 3);
+    const json_t *db = json_array_get(boxes_of, 1);
+    assert_string_equal(dk_json_text(json_array_get(boxes_of, 0), "was"), "paused");
+    assert_string_equal(dk_json_text(db, "was"), "running");
+    assert_string_equal(dk_json_text(db, "started_at"), "2026-01-01");
+    assert_string_equal(dk_json_text(db, "finished_at"), "2026-01-02");
+    assert_true(json_is_true(json_object_get(db, "stopped")));
+    assert_false(json_is_true(json_object_get(db, "started")));
+    assert_string_equal(dk_json_text(json_array_get(boxes_of, 2), "was"), "stopped");
+    assert_false(json_is_true(json_object_get(json_array_get(boxes_of, 2), "run")));
+    char *text = json_dumps(doc, 0);
+    assert_null(strstr(text, "Env")); /* nothing of an inspection */
+    free(text);
+    json_decref(doc);
+    json_decref(r.made);
+}
+
+/* Of what the restore made nothing old can be kept. */
+static void kept_or_not(void **state)
+{
+    (void)state;
+    json_t *doc =
+        json_pack("{s:[i,i,i,i,i], s:[s,s,s,s,s], s:{s:{s:s}, s:{}, s:{s:s}}}", "places", 0, 1, 2,
+                  3, 4, "keys", "v:old", "v:new/sub", "b:/new", "c:abc/x", "v:newer", "made",
+                  "containers", "shop_app_1", "abc", "networks", "volumes", "new", "new");
+    json_t *dropped = NULL;
+    assert_ptr_equal(rs_without_made(doc, &dropped), doc);
+    json_t *places = json_pack("[i,i,i]", 0, 2, 4), *others = json_pack("[i,i]", 3, 1);
+    assert_true(json_equal(json_object_get(doc, "places"), places));
+    assert_int_equal(json_array_size(json_object_get(doc, "keys")), 3);
+    assert_true(json_equal(dropped, others));
+    json_decref(places);
+    json_decref(others);
+    json_decref(dropped);
+    json_decref(doc);
+}
+
+/* A failure kept apart does not take the place of the one that is told of. */
+static void hushed(void **state)
+{
+    struct kit *k = *state;
+    struct rs_hush h, inner;
+    fakehost_cancel(&k->host);
+    rs_calm(&h, &k->host.ctx);
+    rs_hush(&inner, &h.ctx);
+    assert_int_equal(bake_fail(&inner.ctx, BAKE_E_IO, "no %s", "luck"), BAKE_E_IO);
+    assert_string_equal(inner.text, "no luck");
+    assert_int_equal(k->host.failed, 0);
+    assert_string_equal(h.text, "");
+    assert_false(inner.ctx.host->cancelled(&inner.ctx));
+    assert_int_equal(inner.ctx.host->cancel_fd(&inner.ctx), -1);
+    assert_int_equal(inner.ctx.host->sleep_ms(&inner.ctx, 1), BAKE_OK);
+    rs_hush(&h, &k->host.ctx);
+    assert_true(h.ctx.host->cancelled(&h.ctx));
+    bake_report(&inner.ctx, BAKE_NOTICE, "x", "y");
+    said(k, BAKE_NOTICE, "x", "y");
+}
+
 /* ---- versions -------------------------------------------------------------------------------- */
 
 static void versions(void **state)
@@ -383,6 +474,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(not_our_own, setup, teardown),
         cmocka_unit_test_setup_teardown(removed_when_stopped, setup, teardown),
         cmocka_unit_test_setup_teardown(who_runs_at_the_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(promised, setup, teardown),
+        cmocka_unit_test(kept_or_not),
+        cmocka_unit_test_setup_teardown(hushed, setup, teardown),
         cmocka_unit_test(versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,6 +212,7 @@ static void test_shrinks(void **state)
     assert_non_null(strstr(k->host.fail, "shrank"));
     assert_int_equal(dk_tree_next(t, &e), BAKE_E_IO);
     assert_non_null(strstr(k->host.fail, "breaks off at 'big'"));
+    assert_int_equal(fakehost_count(&k->host, BAKE_PARTIAL, "/v/big", "is missing"), 1);
     dk_tree_close(t);
     free(buf);
 }
@@ -306,6 +307,65 @@ static void test_cancel(void **state)
     atomic_store(&k->host.cancelled, 0);
 }
 
+/* What dk_tar_*() writes is extracted as it is meant: also the root's own mode and owner. */
+static void test_upload(void **state)
+{
+    struct kit *k = *state;
+    struct dk_upload *up = NULL;
+    struct dk_tar *t = NULL;
+    char name[] = "raw\377 name", deep[400], folder[202];
+    static const struct bake_extent data[] = {{100000, 3}};
+    memset(deep, 'n', sizeof(deep) - 1);
+    deep[1] = deep[201] = '/';
+    deep[sizeof(deep) - 1] = '\0';
+    memcpy(folder, deep, 201);
+    folder[201] = '\0';
+    const struct bake_entry list[] = {
+        {.type = BAKE_DIR, .path = ".", .mode = 02711, .uid = 999, .gid = 998, .mtime_ns = 7000000},
+        {.type = BAKE_FILE, .path = "a", .mode = 04755, .uid = 5, .gid = 6, .size = 3},
+        {.type = BAKE_HARDLINK, .path = "b", .mode = 04755, .uid = 5, .gid = 6, .link = "a"},
+        {.type = BAKE_SYMLINK, .path = "link", .mode = 0777, .link = "/etc/passwd"},
+        {.type = BAKE_DIR, .path = "n", .mode = 0700},
+        {.type = BAKE_DIR, .path = folder, .mode = 0700},
+        {.type = BAKE_FILE, .path = deep, .mode = 0600, .mtime_ns = 981173045123456789},
+        {.type = BAKE_FILE, .path = name, .mode = 0644, .uid = 3000000, .gid = 3000000},
+        {.type = BAKE_FILE,
+         .path = "sparse",
+         .mode = 0600,
+         .size = 200000,
+         .extents = data,
+         .n_extents = 1},
+    };
+    make_container(k, "", "", false);
+    assert_int_equal(dk_archive_put(k->source.api, &k->host.ctx, k->id, "/", &up), BAKE_OK);
+    assert_int_equal(dk_tar_open(&k->host.ctx, up, "v", &t), BAKE_OK);
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+        assert_int_equal(dk_tar_entry(t, &list[i]), BAKE_OK);
+        if (list[i].size)
+            assert_int_equal(dk_tar_data(t, "abc", 3), BAKE_OK);
+        assert_int_equal(dk_tar_end_entry(t), BAKE_OK);
+    }
+    assert_int_equal(dk_tar_finish(t), BAKE_OK);
+    dk_tar_close(t);
+    if (dk_upload_end(up) != BAKE_OK)
+        fail_msg("%s", k->host.fail);
+    read_good(k, DK_READ_DIRECT, "direct");
+    const struct bake_entry *root = &find(k, ".")->e;
+    assert_int_equal(root->mode, 02711);
+    assert_int_equal(root->uid, 999);
+    assert_int_equal(root->gid, 998);
+    assert_true(root->mtime_ns == 7000000);
+    assert_true(holds(k, "a", "abc"));
+    assert_int_equal(find(k, "a")->e.uid, 5);
+    assert_int_equal(find(k, "a")->e.mode, 04755);
+    assert_int_equal(find(k, "b")->e.type, BAKE_HARDLINK);
+    assert_string_equal(find(k, "link")->e.link, "/etc/passwd");
+    assert_true(find(k, deep)->e.mtime_ns == 981173045123456789);
+    assert_int_equal(find(k, name)->e.uid, 3000000);
+    assert_int_equal(find(k, "sparse")->n, 200000);
+    assert_memory_equal(find(k, "sparse")->data + 99999, "\0abc\0", 5);
+}
+
 /* Compose's files, as its labels name them. */
 static void test_config(void **state)
 {
@@ -346,7 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_both_ways), TEST(test_volume),   TEST(test_paths),   TEST(test_exclude),
         TEST(test_shrinks),   TEST(test_database), TEST(test_in_turn), TEST(test_gone),
-        TEST(test_cancel),    TEST(test_config),
+        TEST(test_cancel),    TEST(test_config),   TEST(test_upload),
     };
     if (!socket_path())
         return 77;

@@ -102,7 +102,6 @@ static void listed(void **state)
     struct kit k;
     struct bk_catalog *c = NULL;
     const struct bk_backup *b;
-    struct bk_manifest *m;
     (void)state;
 
     kit_init(&k, 1, 0);
@@ -138,9 +137,14 @@ static void listed(void **state)
     assert_ptr_equal(b, &c->foreign[1]);
     assert_int_equal(bk_catalog_latest_with(c, "ap", 0, &b, &k.err), BK_E_NOSTORE);
     bk_catalog_free(c);
+    kit_release(&k);
+}
 
-    /* A backup of ours that has one of them as its bundle, and a component of the stack. */
-    m = kit_manifest("nightly-20231105T130000Z-3f9c2a", "nightly", "h", 1699189200000000000, 1);
+static void put_own(struct kit *k)
+{
+    struct bk_manifest *m =
+        kit_manifest("nightly-20231105T130000Z-3f9c2a", "nightly", "h", 1699189200000000000, 1);
+
     free(m->comps[0].name);
     m->comps[0].name = bk_strdup("app/db/x.sql");
     m->bundles = calloc(1, sizeof(*m->bundles));
@@ -149,8 +153,24 @@ static void listed(void **state)
     m->bundles[0].name = bk_strdup("backup-app-20231106-120000-0badcafe.tar.zst");
     memcpy(m->bundles[0].sha256, m->comps[0].sha256, BK_SHA256_HEX);
     memcpy(m->bundles[0].plain_sha256, m->comps[0].sha256, BK_SHA256_HEX);
-    kit_put_manifest(&k.ms[0], m);
+    kit_put_manifest(&k->ms[0], m);
     bk_manifest_free(m);
+}
+
+/* A backup of ours that has one of them as its bundle, and a component of the stack. */
+static void beside_own(void **state)
+{
+    struct kit k;
+    struct bk_catalog *c = NULL;
+    const struct bk_backup *b;
+    (void)state;
+
+    kit_init(&k, 1, 0);
+    kit_must_open(&k);
+    ms_set(&k.ms[0], "backup-app-20231104-120000-a.tar.zst", "x", 1);
+    ms_set(&k.ms[0], "backup_app_prod_20231105-120000_b.tar.zst", "xyz", 3);
+    ms_set(&k.ms[0], "backup-app-20231106-120000-0badcafe.tar.zst", "x", 1);
+    put_own(&k);
     /* of another pipeline they are ours all the same */
     assert_int_equal(
         bk_catalog_load(&k.store->sinks[0], "other", "h", BK_CATALOG_FOREIGN, &c, &k.err), 0);
@@ -229,8 +249,8 @@ static void bare_sink(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),      cmocka_unit_test(folders),   cmocka_unit_test(listed),
-        cmocka_unit_test(unfinished), cmocka_unit_test(bare_sink),
+        cmocka_unit_test(names),      cmocka_unit_test(folders),    cmocka_unit_test(listed),
+        cmocka_unit_test(beside_own), cmocka_unit_test(unfinished), cmocka_unit_test(bare_sink),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
