@@ -52,9 +52,9 @@ static void component(const json_t *e)
         printf(" %s -> %s", bk_format_size(in, sizeof(in), bk_event_num(e, "bytes_in")),
                bk_format_size(stored, sizeof(stored), bk_event_num(e, "bytes_stored")));
     else
-        printf(" %s", bk_format_size(in, sizeof(in),
-                                     bk_event_num(e, json_object_get(e, "bytes_in") ? "bytes_in"
-                                                                                    : "bytes")));
+        printf(" %s", bk_format_size(
+                          in, sizeof(in),
+                          bk_event_num(e, json_object_get(e, "bytes_in") ? "bytes_in" : "bytes")));
     if (json_object_get(e, "duration"))
         printf(" in %s", bk_format_duration(time, sizeof(time), ms(e, "duration")));
     if (bk_event_num(e, "warnings") > 0)

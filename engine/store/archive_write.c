@@ -3,10 +3,12 @@
 #include "store/format.h"
 
 #include "base/cleanup.h"
+#include "store/bundle.h"
 #include "store/filesum.h"
 #include "store/lag.h"
 #include "store/listing.h"
 #include "store/objw.h"
+#include "store/spool.h"
 #include "store/tar.h"
 
 #include <string.h>
@@ -50,8 +52,9 @@ char *bk_archive_listing_name(const struct bk_store *store, const char *componen
 
 static uint64_t memory(const struct bk_store *store, uint32_t kind)
 {
-    return bk_objw_memory(store, 0) +
-           (kind == BAKE_TREE ? bk_objw_memory(store, BAKE_SMALL_OBJECT) : 0);
+    return bk_objw_memory(store, 0) + (kind == BAKE_TREE ? bk_objw_memory(store, BAKE_SMALL_OBJECT)
+                                       : bk_bundles_wanted(store) ? bk_spool_memory()
+                                                                  : 0);
 }
 
 static int tar_out(void *arg, const void *data, size_t n)

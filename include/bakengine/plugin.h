@@ -282,7 +282,8 @@ struct bake_source_ops {
      * whole, not in use yet); then, but after the last stage, switch_group. At last restore_end.
      * chosen[].facts are as recorded. writer_open returning BAKE_E_NOTFOUND: there is no place for
      * this component any more, which does not make the group's restore fail. When restore_begin
-     * fails, or its purpose is BAKE_INSPECT (a dry run: nothing may be changed), nothing follows. */
+     * fails, or its purpose is BAKE_INSPECT (a dry run: nothing may be changed), nothing follows.
+     */
     int (*restore_begin)(void *self, struct bake_ctx *, const struct bake_restore *,
                          const char *group, const struct bake_component *const *chosen, size_t n,
                          uint32_t *ret_stage);

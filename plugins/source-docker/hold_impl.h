@@ -84,6 +84,8 @@ int dk_halt_all(struct dk_source *s, struct bake_ctx *ctx, const struct dk_halt 
                 struct dk_stopped **ret);
 /* Promises what st still has to undo. */
 int dk_stopped_promise(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st);
+/* The same with `promising` locked, under which no dk_stopped goes away. */
+int dk_stopped_promise_locked(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st);
 /* Out of the registry, and freed; the promise is not touched. */
 void dk_stopped_free(struct dk_source *s, struct dk_stopped *st);
 /* Starts all again, waits for health if asked to; the entries then know how long they stood. */

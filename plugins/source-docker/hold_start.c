@@ -37,6 +37,7 @@ static int pass_on(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped 
                    struct dk_entry *e, bool *ret)
 {
     struct dk_stopped *heir = NULL;
+    (void)pthread_mutex_lock(&s->held->promising);
     (void)pthread_mutex_lock(&s->lock);
     struct dk_entry *to = sharer(s->held, st, e->id, &heir);
     *ret = to && e->step != DK_STEP_DOING;
@@ -57,7 +58,9 @@ static int pass_on(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped 
             heir->first = e->since;
     }
     (void)pthread_mutex_unlock(&s->lock);
-    return *ret ? dk_stopped_promise(s, ctx, heir) : BAKE_OK;
+    int rc = *ret ? dk_stopped_promise_locked(s, ctx, heir) : BAKE_OK;
+    (void)pthread_mutex_unlock(&s->held->promising);
+    return rc;
 }
 
 /* ---- one container --------------------------------------------------------------------------- */

@@ -90,18 +90,24 @@ static json_t *promise_json(const struct dk_stopped *st, size_t *ret_n)
                      list);
 }
 
-int dk_stopped_promise(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st)
+int dk_stopped_promise_locked(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st)
 {
     size_t n = 0;
-    (void)pthread_mutex_lock(&s->held->promising);
     (void)pthread_mutex_lock(&s->lock);
     json_t *what = promise_json(st, &n);
     (void)pthread_mutex_unlock(&s->lock);
     int rc = !what   ? dk_nomem(ctx)
              : n > 0 ? dk_promise(s, ctx, what, &st->promise)
                      : dk_promise_kept(s, ctx, &st->promise);
-    (void)pthread_mutex_unlock(&s->held->promising);
     json_decref(what);
+    return rc;
+}
+
+int dk_stopped_promise(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st)
+{
+    (void)pthread_mutex_lock(&s->held->promising);
+    int rc = dk_stopped_promise_locked(s, ctx, st);
+    (void)pthread_mutex_unlock(&s->held->promising);
     return rc;
 }
 
@@ -117,6 +123,7 @@ static void entry_release(struct dk_entry *e)
 
 void dk_stopped_free(struct dk_source *s, struct dk_stopped *st)
 {
+    (void)pthread_mutex_lock(&s->held->promising);
     (void)pthread_mutex_lock(&s->lock);
     for (struct dk_stopped **p = &s->held->stopped; *p; p = &(*p)->next) {
         if (*p != st)
@@ -125,6 +132,7 @@ void dk_stopped_free(struct dk_source *s, struct dk_stopped *st)
         break;
     }
     (void)pthread_mutex_unlock(&s->lock);
+    (void)pthread_mutex_unlock(&s->held->promising);
     for (size_t i = 0; i < st->n; i++)
         entry_release(&st->list[i]);
     free(st->list);

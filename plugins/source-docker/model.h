@@ -17,10 +17,10 @@ struct dk_mount {
 struct dk_container {
     char *id, *name; /* name without the leading '/' */
     char *image, *image_id;
-    char *project;    /* the stack: its Compose project, else the container's own name */
-    char *service;    /* its Compose service, else its own name */
-    bool compose;     /* it belongs to Compose */
-    int number;       /* com.docker.compose.container-number, else 1 */
+    char *project;             /* the stack: its Compose project, else the container's own name */
+    char *service;             /* its Compose service, else its own name */
+    bool compose;              /* it belongs to Compose */
+    int number;                /* com.docker.compose.container-number, else 1 */
     bool running, paused, own; /* own: this process is in it */
     bool oneoff;               /* of `docker-compose run`: never speaks for its service */
     bool enabled;              /* backup.enable */
@@ -50,7 +50,7 @@ struct dk_item { /* one component */
     char *volume;                   /* DK_VOLUME */
     bool must_stand;                /* DK_PATH, DK_VOLUME: what writes there is to be held */
     enum dk_consistency consistency;
-    char *facts;                    /* JSON for the manifest */
+    char *facts; /* JSON for the manifest */
 };
 
 struct dk_world {
@@ -75,7 +75,6 @@ const char *dk_env(const struct dk_container *c, const char *name);
 const char *dk_label(const struct dk_container *c, const char *name);
 /* Containers of a stack in the order to stop them: dependents first. Fills ret (room for all of
  * the world's containers); the number of them. */
-size_t dk_stack_order(const struct dk_world *w, const char *stack,
-                      const struct dk_container **ret);
+size_t dk_stack_order(const struct dk_world *w, const char *stack, const struct dk_container **ret);
 
 #endif

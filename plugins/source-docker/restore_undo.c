@@ -69,7 +69,7 @@ static int leave_it(struct undo *u, const char *name)
     if (rc == BAKE_OK)
         bake_report(u->ctx, BAKE_WARNING, text(u->doc, "stack"),
                     "its restore was cut off, and container '%s' has been started since: nothing "
-                    "is put back by itself. The content before the restore is kept\n"
+                    "is put back or started by itself. The content before the restore is kept\n"
                     "HINT: restore it again, or undo with --undo --stack %s",
                     name, text(u->doc, "stack"));
     return rc;

@@ -10,14 +10,29 @@ CHUNK = 65536
 class Rule:
     """What happens to requests whose first line matches `pattern`, at most `times` times.
 
-    do: "status:500" answers so itself; "hang" takes the request and never answers; "reset" cuts the
-    connection at once; "cut:N" cuts it after N bytes of the answer; "end:N" ends the answer's chunked
-    body after N bytes of it as if it were whole; "stall:N:S" stops for S seconds after N bytes;
-    "late:S" is passed on after S seconds, also when the client has gone."""
+    do: "status:500" answers so itself, with `body` if there is one; "hang" takes the request and never
+    answers; "reset" cuts the connection at once; "cut:N" cuts it after N bytes of the answer; "end:N"
+    ends the answer's chunked body after N bytes of it as if it were whole; "stall:N:S" stops for S
+    seconds after N bytes; "gate:N" stops after N bytes, which `reached` tells, until open() is called;
+    "late:S" is passed on after S seconds, also when the client has gone; "empty" takes the request's
+    body away, as if it had none."""
 
-    def __init__(self, pattern, do, times=1 << 30):
+    def __init__(self, pattern, do, times=1 << 30, body=None):
         self.pattern, self.do, self.times = re.compile(pattern), do.split(":"), times
-        self.hits = 0
+        self.body, self.hits = body, 0
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def open(self):
+        self.opened.set()
+
+    def pause(self):
+        """In the middle of an answer."""
+        if self.do[0] == "gate":
+            self.reached.set()
+            self.opened.wait()
+        elif self.do[0] == "stall":
+            self.reached.set()
+            threading.Event().wait(float(self.do[2]))
 
 
 class Proxy:
@@ -39,6 +54,8 @@ class Proxy:
 
     def close(self):
         self.open = False
+        for rule in self.rules:
+            rule.open()
         try:
             self.listener.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -87,7 +104,7 @@ class Proxy:
             rule = self.rule(line)
             do = rule.do if rule else ["pass"]
             if do[0] == "status":
-                text = b'{"message":"the proxy says no"}\n'
+                text = b'{"message":"the proxy says no"}\n' if rule.body is None else rule.body
                 client.sendall(b"HTTP/1.1 %s Fault\r\nContent-Type: application/json\r\n"
                                b"Content-Length: %d\r\nConnection: close\r\n\r\n%s"
                                % (do[1].encode(), len(text), text))
@@ -108,7 +125,7 @@ class Proxy:
             daemon.sendall(head + b"\r\n\r\n" + body)
             up = threading.Thread(target=pipe, args=(client, daemon), daemon=True)
             up.start()
-            answer(daemon, client, do)
+            answer(daemon, client, do, rule)
         except OSError:
             pass
         finally:
@@ -130,8 +147,8 @@ def pipe(source, sink):
         pass
 
 
-def answer(daemon, client, do):
-    left = int(do[1]) if do[0] in ("cut", "end", "stall") else None
+def answer(daemon, client, do, rule):
+    left = int(do[1]) if do[0] in ("cut", "end", "stall", "gate") else None
     if do[0] == "end":
         return end_early(daemon, client, left)
     while True:
@@ -143,7 +160,7 @@ def answer(daemon, client, do):
             client.sendall(data[:left])
             if do[0] == "cut":
                 return None
-            threading.Event().wait(float(do[2]))
+            rule.pause()
             data, left = data[left:], None
         elif left is not None:
             left -= len(data)

@@ -608,6 +608,47 @@ static void same_place(void **state)
     assert_non_null(strstr(f->k.err.text, "two 'x'"));
 }
 
+/* A manifest that anybody may have written: nothing but what can be a bundle is taken for one. */
+static void bad_manifests(void **state)
+{
+    static const struct {
+        const char *where, *key, *value;
+    } bad[] = {{"bundles", "name", "../backup-x.tar"},
+               {"bundles", "name", "bakengine.json"},
+               {"bundles", "name", "backups/a.tar"},
+               {"bundles", "sha256", ""},
+               {"bundles", "plain_sha256", "abc"},
+               {"bundles", "size", "many"},
+               {"in", "bundle", "backup-other.tar"},
+               {"in", "path", "../x"},
+               {"in", "path", "/x"},
+               {"in", "first", "x"}};
+    struct fix *f = *state;
+
+    assert_int_equal(put_blob(f, "shop", "shop/x", 3), 0);
+    assert_int_equal(bk_backup_seal(f->k.store, f->m, &f->k.err), 0);
+    for (size_t i = 0; i <= sizeof(bad) / sizeof(bad[0]); i++) {
+        json_t *j = bk_manifest_json(f->m), *at;
+        struct bk_buf text = BK_BUF_INIT;
+        struct bk_manifest *m = NULL;
+        bool good = i == sizeof(bad) / sizeof(bad[0]);
+
+        if (!good) {
+            at = json_array_get(
+                json_object_get(j, bk_streq(bad[i].where, "in") ? "components" : "bundles"), 0);
+            if (bk_streq(bad[i].where, "in"))
+                at = json_object_get(at, "in");
+            json_object_set_new(at, bad[i].key, json_string(bad[i].value));
+        }
+        assert_int_equal(bk_json_seal(j, &text, &f->k.err), 0);
+        assert_int_equal(bk_manifest_parse(text.data, text.len, KIT_ID, &m, &f->k.err),
+                         good ? BAKE_OK : BAKE_E_CORRUPT);
+        bk_manifest_free(m);
+        bk_buf_free(&text);
+        json_decref(j);
+    }
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -625,6 +666,7 @@ int main(void)
         cmocka_unit_test(names),
         WITH(name_of_template),
         WITH(same_place),
+        WITH(bad_manifests),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

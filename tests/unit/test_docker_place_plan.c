@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,9 +132,9 @@ static void orders_as_text(void **state)
     args[0] = other;
     assert_false(dk_fs_order_parse(args, &o));
     for (int v = DK_FS_STAT; v <= DK_FS_SYNC; v++) {
-        char name[16] = {0};
+        char name[16];
 
-        memcpy(name, dk_fs_verb_name((enum dk_fs_verb)v), 15);
+        (void)snprintf(name, sizeof(name), "%s", dk_fs_verb_name((enum dk_fs_verb)v));
         args[0] = name;
         assert_true(dk_fs_order_parse(args, &o) && (int)o.verb == v);
     }

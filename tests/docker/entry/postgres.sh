@@ -4,6 +4,7 @@
 # /docker-entrypoint-initdb.d, with a server that listens on its socket only; then runs the server.
 set -eu
 
+# shellcheck disable=SC2034 # value is used by eval
 setting() { # setting NAME DEFAULT: $NAME, or what the file $NAME_FILE holds
     eval "value=\${$1:-} file=\${$1_FILE:-}"
     [ -z "$file" ] || value=$(cat "$file")

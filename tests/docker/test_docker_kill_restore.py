@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+"""Restores that are killed: afterwards the stack is as it was before, data and state, or as the backup
+has it; never something between, and nothing is left lying about."""
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import tarfile
+import time
+
+import dock  # first: it knows where the others are
+import bake
+import bed
+import held
+
+
+class RestoreBench(held.HeldBench):
+    """Every way in which a directory is replaced: two volumes, one of them in part, a directory of
+    the host, and one within the image."""
+
+    everything = sorted(held.HeldBench.running + ["hard-off"])
+    within = "/var/cache/app"
+
+    def up(self, files=150):
+        self.bind = self.path("bind")
+        os.makedirs(self.bind)
+        data, web = self.volume("data", files), self.volume("web", files)
+        self.container("store", f"{data}:/data", f"{self.bind}:/bind",
+                       paths={"data": "/data", "bind": "/bind"})
+        self.container("twin", f"{data}:/mine")
+        self.container("web", f"{web}:/web", paths={"part": "/web/d3", "cache": self.within},
+                       depends="store:service_started:false")
+        self.container("idle")
+        self.container("off", f"{data}:/data", start=False)
+        self.fill("backup")
+        self.files = files
+
+    def fill(self, generation):
+        """Content that shows everywhere which state it is of."""
+        for volume in ["hard_data", "hard_web"]:
+            self.refill(volume, 150, generation.encode())
+        root = self.bed.volume("hard_data")
+        for other in ["only-backup", "only-later"]:
+            for folder in [root, self.bind]:
+                path = os.path.join(folder, other)
+                if other.endswith(generation):
+                    bake.Bench.write(self, path, generation.encode())
+                elif os.path.exists(path):
+                    os.remove(path)
+        bake.Bench.write(self, os.path.join(self.bind, "sub", "file"), generation.encode() * 1000)
+        tar = io.BytesIO()
+        with tarfile.open(fileobj=tar, mode="w") as t:
+            for i in range(20):
+                info = tarfile.TarInfo(f"f{i}")
+                info.size = len(generation) * 500
+                t.addfile(info, io.BytesIO(generation.encode() * 500))
+        self.bed.api("PUT", f"/containers/hard-web/archive?path={self.within}", tar.getvalue())
+
+    def look(self):
+        """What is in each place that a restore replaces."""
+        tar = self.bed.api("GET", f"/containers/hard-web/archive?path={self.within}", raw=True)
+        with tarfile.open(fileobj=io.BytesIO(tar)) as t:
+            cache = {m.name: t.extractfile(m).read() for m in t if m.isfile()}
+        trees = {"data": self.tree(self.bed.volume("hard_data")), "bind": self.tree(self.bind),
+                 "part": self.tree(os.path.join(self.bed.volume("hard_web"), "d3"))}
+        for tree in trees.values():  # a directory's place is another one then, its times with it
+            for what in tree.values():
+                if len(what) > 4:
+                    what.pop()
+        return {"cache": cache, **trees}
+
+    def which(self):
+        """The state that all of it is in."""
+        now = self.look()
+        for name, state in self.states.items():
+            if now == state:
+                return name
+        odd = {place: [n for n, s in self.states.items() if s[place] == now[place]] for place in now}
+        self.fail(f"a mixture: {odd}")
+
+    def prepare(self):
+        self.up()
+        self.pipe = self.drive()
+        self.states = {"backup": self.look()}
+        self.run_json(self.pipe)
+        self.fill("later")
+        self.states["later"] = self.look()
+        self.assertNotEqual(*self.states.values())
+
+    def whole(self):
+        """An unkilled restore, undone: how long it takes."""
+        begin = time.monotonic()
+        result = self.bake("restore", self.pipe, "--json")
+        took = time.monotonic() - begin
+        self.assertEqual(result.summary["status"], "ok", str(result))
+        self.assertEqual(self.which(), "backup")
+        self.back_to_later()
+        return took
+
+    def back_to_later(self):
+        self.bake("restore", self.pipe, "--undo", "--stack", self.project)
+        self.bed.api("POST", "/containers/hard-off/stop?t=5")
+        self.assertEqual(self.which(), "later")
+        self.assertEqual(self.ours(), ([], []))
+        self.runs_again(0)
+
+    def check_kept(self):
+        """After a good restore there is what the undo needs, and nothing else."""
+        containers, volumes = self.ours()
+        self.assertEqual(containers, [])
+        index = [v for v in volumes if v.startswith("bakengine-kept-")]
+        self.assertEqual(len(index), 1, str(volumes))
+        about = self.volumes()[index[0]]["Labels"]["bakengine.kept"]
+        for volume in set(volumes) - set(index):
+            self.assertIn(volume.rsplit("-", 1)[1], about, volume)
+
+    def check(self):
+        """After somebody has redeemed: all as before, or all as in the backup."""
+        self.assertEqual(self.duties(), [])
+        state = self.which()
+        if state == "later":
+            self.runs_again(0)
+            self.assertEqual(self.ours(), ([], []))
+            self.assertEqual([n for n in os.listdir(self.work) if n.startswith(".bakengine")], [])
+        else:
+            self.runs_again(0, running=self.everything)
+            self.check_kept()
+            self.back_to_later()
+        return state
+
+
+class Kills(RestoreBench):
+    kills = 60 if bake.LONG else 15
+
+    def test_at_random_moments(self):
+        self.prepare()
+        took = self.whole()
+        chance = random.Random(7)
+        seen = {"later": 0, "backup": 0}
+        killed = 0
+        for i in range(self.kills):
+            delay = took * 1.02 * (i + chance.random()) / self.kills
+            p = self.start("restore", self.pipe)
+            try:
+                p.wait(delay)
+            except subprocess.TimeoutExpired:
+                if i % 5 == 4:
+                    killed += self.kill_twice(p)
+                else:
+                    p.kill()
+            killed += self.finish(p).code == -signal.SIGKILL if p.returncode is None else 0
+            self.settled()
+            with self.subTest(kill=i, after=f"{delay:.2f} of {took:.2f} s"):
+                seen[self.check()] += 1
+        print(f"{killed} kills: {seen}", flush=True)
+        self.assertGreaterEqual(killed, self.kills * 8 // 10)
+        self.assertGreater(seen["later"], 0)
+        result = self.run_json(self.pipe)
+        self.assertEqual(result.summary["status"], "ok", str(result))
+        self.assertEqual(self.ours(), ([], []))
+
+    def kill_twice(self, p):
+        """The guard as well, and then whoever redeems, in the middle; the next one ends it."""
+        for guard in self.guards(p.pid):
+            os.kill(guard, signal.SIGKILL)
+        p.kill()
+        code = self.finish(p).code
+        for seconds in [0.15, 0.6]:
+            second = self.start("doctor", "--redeem")
+            try:
+                second.wait(seconds)
+            except subprocess.TimeoutExpired:
+                second.kill()
+            self.finish(second)
+        self.bake("doctor", "--redeem")
+        return code == -signal.SIGKILL
+
+
+if __name__ == "__main__":
+    dock.main()
