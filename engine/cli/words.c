@@ -67,6 +67,8 @@ static void component(const json_t *e)
     if (failed > 0)
         printf(", %s failed", bk_format_count(count, sizeof(count), failed));
     printf("%s%s\n", *bk_event_str(e, "error") ? ": " : "", bk_event_str(e, "error"));
+    if (*bk_event_str(e, "hint"))
+        printf("    HINT: %s\n", bk_event_str(e, "hint"));
 }
 
 static void verified(const json_t *e)

@@ -168,11 +168,12 @@ static int check_components(struct bk_run_job *r, struct bk_err *err)
         failed += r->manifest->comps[i].status == BK_STATUS_FAILED;
         partial += r->manifest->comps[i].status == BK_STATUS_PARTIAL;
     }
-    if (failed + r->plan.n_failed + partial + r->n_unreleased == 0)
+    if (failed + r->plan.n_failed + partial + r->n_unreleased + r->plan.n_lacking == 0)
         return BAKE_OK;
     add_count(&what, failed, "component", "failed");
     add_count(&what, partial, "component", "not whole");
     add_count(&what, r->plan.n_failed, "source", "failed");
+    add_count(&what, r->plan.n_lacking, "thing", "left out");
     add_count(&what, r->n_unreleased, "group", "not put back as it was");
     return bk_fail(err, BK_E_PARTIAL, "backup '%s' is partial: %s, as named above", r->manifest->id,
                    what.data ? what.data : "");
@@ -389,7 +390,10 @@ static int act(struct bk_run_job *r, struct bk_err *err)
 static int rehearse(struct bk_run_job *r, struct bk_err *err)
 {
     struct bk_session *s = r->session;
-    int rc = bk_store_open_nothing(s->pipeline, s->registry, s->cancel, &s->store, err);
+    int rc;
+
+    bk_duty_warn();
+    rc = bk_store_open_nothing(s->pipeline, s->registry, s->cancel, &s->store, err);
 
     if (rc >= 0)
         rc = run_plan(r, err);

@@ -149,6 +149,7 @@ static int settle(struct bk_mcomp *ret, int rc, const struct bk_err *why, struct
         return BAKE_OK;
     ret->status = BK_STATUS_FAILED;
     ret->error = bk_mask(why->text);
+    ret->hint = why->hint[0] ? bk_mask(why->hint) : NULL;
     if (rc != BAKE_E_CANCELLED && rc != BAKE_E_NOMEM)
         return BAKE_OK;
     if (err)

@@ -9,6 +9,7 @@ static void component_event(struct bk_run_job *r, const struct bk_mcomp *c)
     bk_json_set_str(e, "name", c->name);
     bk_json_set_str(e, "status", bk_status_name(c->status));
     bk_json_set_str(e, "error", c->error);
+    bk_json_set_str(e, "hint", c->hint);
     bk_json_set_u64(e, "bytes_in", c->bytes_in);
     if (c->has_stream) /* what it takes in the store is only known once its packs are made */
         bk_json_set_u64(e, "bytes_new", c->bytes_new);

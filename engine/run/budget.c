@@ -124,7 +124,10 @@ int bk_run_plan_event(struct bk_session *s, const struct bk_plan *plan, struct b
     bk_json_set_u64(e, "failed_sources", plan->n_failed);
     bk_event_send(s->reporter, e);
     if (plan->n_failed > 0)
-        return bk_fail(err, BK_E_PARTIAL, "%zu sources failed; the rest could be backed up",
-                       plan->n_failed);
+        return bk_fail(err, BK_E_PARTIAL, "%zu source%s failed; the rest could be backed up",
+                       plan->n_failed, plan->n_failed == 1 ? "" : "s");
+    if (plan->n_lacking > 0)
+        return bk_fail(err, BK_E_PARTIAL,
+                       "something would be left out, as named above; the rest could be backed up");
     return BAKE_OK;
 }

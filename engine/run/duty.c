@@ -10,7 +10,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
+
+#define TURN_MS 100 /* between two looks whether another process is done */
 
 struct duty_source { /* what a context's calls come with */
     struct bk_duty *duty;
@@ -206,13 +210,39 @@ static int each_file(void (*each)(void *arg, const char *path), void *arg, struc
 
 static void redeem_each(void *arg, const char *path) { redeem_file(arg, path); }
 
+/* One at a time: a run that begins while a guard is at work must not look at the containers before
+ * it is done, or they would be started in the middle of its reading. The directory itself is
+ * locked: that needs no room. *ret -1: there is no directory, so there is nothing to do. */
+static int take_turn(struct bk_cancel *cancel, int *ret, struct bk_err *err)
+{
+    char *dir BK_FREE = NULL;
+    int rc = bk_duty_dir(&dir, err);
+
+    if (rc < 0)
+        return rc;
+    *ret = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*ret < 0)
+        return errno == ENOENT ? BAKE_OK : bk_fail_errno(err, errno, "cannot open '%s'", dir);
+    for (bool said = false; flock(*ret, LOCK_EX | LOCK_NB) < 0; said = true) {
+        if (errno != EWOULDBLOCK)
+            return bk_fail_errno(err, errno, "cannot lock '%s'", dir);
+        if (!said)
+            bk_log(BAKE_LOG_INFO, "another process puts back what a run had stopped: waiting");
+        if (bk_cancel_sleep(cancel, TURN_MS))
+            return bk_fail(err, BAKE_E_CANCELLED, "cancelled");
+    }
+    return BAKE_OK;
+}
+
 int bk_duty_redeem(struct bk_cancel *cancel, struct bk_reporter *reporter, size_t *ret_left,
                    struct bk_err *err)
 {
     struct redeem r = {.cancel = cancel, .reporter = reporter};
-    int rc = bk_registry_new(&r.reg, err);
+    int turn BK_CLOSE = -1;
+    int rc = take_turn(cancel, &turn, err);
 
-    if (rc < 0)
+    *ret_left = 0;
+    if (rc < 0 || turn < 0 || (rc = bk_registry_new(&r.reg, err)) < 0)
         return rc;
     rc = each_file(redeem_each, &r, err);
     bk_registry_free(r.reg);

@@ -4,17 +4,22 @@
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/io.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "run/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_LIMIT (16u << 20)
+#define TRIES      40 /* to make or take a file */
+#define TRY_MS     50
 
 int bk_duty_dir(char **ret, struct bk_err *err)
 {
@@ -144,28 +149,49 @@ int bk_duty_file_drop(struct bk_duty_file *f, uint64_t id, struct bk_err *err)
     return rc;
 }
 
-int bk_duty_file_new(struct bk_duty_file *ret, struct bk_err *err)
+/* BAKE_END: before it was locked somebody took it for a dead process's, which had promised nothing.
+ */
+static int make(const char *dir, struct bk_duty_file *ret, struct bk_err *err)
 {
-    char *dir BK_FREE = NULL;
     unsigned char random[8];
     char hex[2 * sizeof(random) + 1];
-    int rc = bk_duty_dir(&dir, err);
+    struct stat st;
+    int rc = bk_random(random, sizeof(random), err);
 
-    if (rc < 0 || (rc = bk_mkdir_p(dir, 0700, err)) < 0 ||
-        (rc = bk_random(random, sizeof(random), err)) < 0)
+    if (rc < 0)
         return rc;
     bk_hex(random, sizeof(random), hex);
     ret->path = bk_asprintf("%s/%ld-%s", dir, (long)getpid(), hex);
     if (!ret->path)
         return bk_nomem(err);
     ret->fd = open(ret->path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (ret->fd < 0 || flock(ret->fd, LOCK_EX | LOCK_NB) < 0)
-        rc = bk_fail_errno(err, errno, "cannot make '%s'", ret->path);
-    else
-        rc = bk_fsync_dir(dir, err);
-    if (rc < 0)
+    if (ret->fd < 0)
+        return bk_fail_errno(err, errno, "cannot make '%s'", ret->path);
+    if (flock(ret->fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? BAKE_END
+                                    : bk_fail_errno(err, errno, "cannot lock '%s'", ret->path);
+    if (fstat(ret->fd, &st) < 0)
+        return bk_fail_errno(err, errno, "cannot look at '%s'", ret->path);
+    return st.st_nlink > 0 ? bk_fsync_dir(dir, err) : BAKE_END;
+}
+
+int bk_duty_file_new(struct bk_duty_file *ret, struct bk_err *err)
+{
+    char *dir BK_FREE = NULL;
+    int rc = bk_duty_dir(&dir, err);
+
+    if (rc < 0 || (rc = bk_mkdir_p(dir, 0700, err)) < 0)
+        return rc;
+    for (int i = 0; i < TRIES; i++) {
+        rc = make(dir, ret, err);
+        if (rc == BAKE_OK)
+            return rc;
         bk_duty_file_close(ret);
-    return rc;
+        if (rc < 0)
+            return rc;
+    }
+    return bk_fail(err, BAKE_E_IO, "cannot keep a file of obligations in '%s': it is taken away",
+                   dir);
 }
 
 /* A line that a crash cut short never counted: its oblige() had not returned. */
@@ -216,10 +242,39 @@ static int read_all(struct bk_duty_file *f, struct bk_err *err)
     return rc;
 }
 
+/* By its name. Where processes are numbered otherwise (another container) a stranger may bear that
+ * number, and seem to be the one. */
+static bool is_dead(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    char digits[24] = "";
+    int64_t pid;
+    size_t n;
+
+    name = name ? name + 1 : path;
+    n = strcspn(name, "-");
+    if (n >= sizeof(digits))
+        return false;
+    memcpy(digits, name, n);
+    return bk_parse_i64(digits, &pid) && pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+/* The guard of a process that has just died lets go in a moment, as does one that only counts. */
+static int lock(int fd, const char *path)
+{
+    int rc = flock(fd, LOCK_EX | LOCK_NB);
+
+    for (int i = 0; i < TRIES && rc < 0 && errno == EWOULDBLOCK && is_dead(path); i++) {
+        (void)poll(NULL, 0, TRY_MS);
+        rc = flock(fd, LOCK_EX | LOCK_NB);
+    }
+    return rc < 0 ? -errno : 0;
+}
+
 int bk_duty_file_take(const char *path, struct bk_duty_file *ret, struct bk_err *err)
 {
     struct stat st;
-    int rc;
+    int rc, locked;
 
     ret->path = bk_strdup(path);
     if (!ret->path)
@@ -227,8 +282,9 @@ int bk_duty_file_take(const char *path, struct bk_duty_file *ret, struct bk_err 
     ret->fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     if (ret->fd < 0)
         rc = errno == ENOENT ? BAKE_END : bk_fail_errno(err, errno, "cannot open '%s'", path);
-    else if (flock(ret->fd, LOCK_EX | LOCK_NB) < 0)
-        rc = errno == EWOULDBLOCK ? BAKE_END : bk_fail_errno(err, errno, "cannot lock '%s'", path);
+    else if ((locked = lock(ret->fd, path)) < 0)
+        rc = locked == -EWOULDBLOCK ? BAKE_END
+                                    : bk_fail_errno(err, -locked, "cannot lock '%s'", path);
     else /* whoever had it may have removed it meanwhile */
         rc = fstat(ret->fd, &st) == 0 && st.st_nlink == 0 ? BAKE_END : read_all(ret, err);
     if (rc == BAKE_OK)

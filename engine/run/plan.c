@@ -11,6 +11,15 @@
 /* What a source says while it is opened and listed belongs to the source as a whole. */
 static void on_report(void *arg, int severity, const char *subject, const char *text)
 {
+    struct bk_source *src = arg;
+
+    if (severity == BAKE_PARTIAL)
+        atomic_fetch_add(&src->lacking, 1);
+    bk_event_note(src->session->reporter, severity, NULL, subject, text);
+}
+
+static void on_tidy_report(void *arg, int severity, const char *subject, const char *text)
+{
     struct bk_session *s = arg;
 
     bk_event_note(s->reporter, severity, NULL, subject, text);
@@ -143,7 +152,7 @@ static int tidy(struct bk_session *s, struct bk_duty *duty, struct bk_source *sr
     int rc;
 
     bk_ctx_init(&ctx, s->cancel, "source '%s'", src->part->name);
-    ctx.report = on_report;
+    ctx.report = on_tidy_report;
     ctx.report_arg = s;
     bk_duty_attach(duty, &ctx, src->part);
     rc = src->ops->tidy(src->self, &ctx.base);
@@ -166,11 +175,12 @@ static int open_source(struct bk_session *s, const struct bk_plan_opts *opts,
 {
     int rc;
 
+    src->session = s;
     src->part = part;
     src->ops = &part->plugin->source;
     bk_ctx_init(&src->ctx, s->cancel, "source '%s'", part->name);
     src->ctx.report = on_report;
-    src->ctx.report_arg = s;
+    src->ctx.report_arg = src;
     bk_duty_attach(opts->duty, &src->ctx, part);
     rc = src->ops->open(&src->ctx.base, part->cfg, &src->self);
     if (rc < 0) {
@@ -258,6 +268,7 @@ int bk_plan_make(struct bk_session *s, const struct bk_plan_opts *opts, struct b
         rc = open_source(s, opts, &p->sources[i], src, ret, &why);
         if (rc < 0)
             rc = source_failed(s, src, ret, rc, &why, err);
+        ret->n_lacking += atomic_load(&src->lacking);
     }
     if (rc >= 0)
         rc = check_names(ret, err);

@@ -4,13 +4,17 @@
 
 #include "run/duty.h"
 
+#include <stdatomic.h>
+
 struct bk_source { /* an opened source */
+    struct bk_session *session;
     const struct bk_part *part;
     const struct bake_source_ops *ops;
     void *self; /* NULL: could not be opened */
     struct bk_ctx ctx;
     struct bk_cancel_sub sub; /* a cancel interrupts what blocks in the plugin */
     struct bk_err failed;     /* rc != 0: it could not be opened or listed */
+    atomic_size_t lacking;    /* what it said it has to leave out, before anything was read */
 };
 
 struct bk_planned { /* one component */
@@ -26,6 +30,7 @@ struct bk_plan {
     struct bk_planned *items; /* those of one group next to each other */
     size_t n_items;
     size_t n_failed;         /* sources that failed and are not optional */
+    size_t n_lacking;        /* the sum of the sources' */
     struct bk_strv excluded; /* components that --only left out */
 };
 

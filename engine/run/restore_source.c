@@ -62,10 +62,13 @@ static bool acts_on_groups(const struct bk_pipeline *p)
 static int begin_duty(struct bk_rsources *all, struct bk_err *err)
 {
     struct bk_session *s = all->session;
+    size_t left;
     int rc;
 
-    if (!all->act || !acts_on_groups(s->pipeline))
+    if (!all->act)
         return BAKE_OK;
+    if (!acts_on_groups(s->pipeline)) /* other pipelines' */
+        return bk_duty_redeem(s->cancel, s->reporter, &left, err);
     rc = bk_lock_pipeline(s->pipeline->name, &all->locked, err);
     return rc < 0 ? rc : bk_duty_begin(s, &all->duty, err);
 }

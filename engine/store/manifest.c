@@ -25,6 +25,7 @@ void bk_mcomp_release(struct bk_mcomp *c)
     free(c->source);
     free(c->plugin);
     free(c->error);
+    free(c->hint);
     free(c->fingerprint);
     bk_refs_release(&c->stream);
     bk_part_of_release(&c->in);

@@ -43,6 +43,7 @@ struct bk_mcomp {                         /* a component as the manifest has it 
     uint32_t kind;                        /* enum bake_component_kind */
     enum bk_status status;
     char *error; /* why it failed; else NULL */
+    char *hint;  /* what to do about that, or NULL: said, but not kept */
     uint64_t bytes_in, bytes_stored, entries, warnings, missing;
     uint64_t bytes_new; /* of a repository: bytes before compression that it did not hold yet */
     uint64_t unchanged; /* entries that were not read, since the parent has them */

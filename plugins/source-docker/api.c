@@ -156,7 +156,7 @@ static int learn(struct dk_api *api, struct bake_ctx *ctx)
     json_t *answer = NULL;
     struct dk_ask version = {.method = "GET", .path = "/version", .unversioned = true};
     int rc = dk_ask(api, ctx, &version, &answer, NULL);
-    if (rc == BAKE_E_NOTFOUND)
+    if (rc == BAKE_E_NOTFOUND || rc == BAKE_E_CORRUPT)
         rc = bake_fail(ctx, BAKE_E_UNSUPPORTED, "what answers at '%s' is no Docker Engine",
                        api->host);
     if (rc == BAKE_OK)
@@ -182,6 +182,10 @@ int dk_api_open(struct bake_ctx *ctx, const struct dk_api_opts *opts, struct dk_
     struct pem pem = {{NULL, NULL, NULL}};
     if (!api)
         return dk_nomem(ctx);
+    if (pthread_mutex_init(&api->naming, NULL) != 0) {
+        free(api);
+        return dk_nomem(ctx);
+    }
     api->timeout_ms = opts->timeout_ms;
     api->host = strdup(opts->host ? opts->host : env && env[0] ? env : DEFAULT_HOST);
     int rc = api->host && pem_of_env(opts, &pem) ? BAKE_OK : dk_nomem(ctx);
@@ -210,6 +214,8 @@ void dk_api_close(struct dk_api *api)
     free(api->arch);
     free(api->id);
     free(api->root);
+    json_decref(api->names);
+    (void)pthread_mutex_destroy(&api->naming);
     free(api);
 }
 

@@ -32,7 +32,7 @@ int dk_archive_get(struct dk_api *api, struct bake_ctx *ctx, const char *id, con
         return dk_nomem(ctx);
     d->api = api;
     d->ctx = ctx;
-    int rc = dk_archive_of(id, path, "read", &d->path, &d->what) ? BAKE_OK : dk_nomem(ctx);
+    int rc = dk_archive_of(api, id, path, "read", &d->path, &d->what) ? BAKE_OK : dk_nomem(ctx);
     d->ask = (struct dk_ask){.method = "GET", .path = d->path, .what = d->what};
     if (rc == BAKE_OK)
         rc = dk_ask_open(api, ctx, &d->ask);
@@ -76,7 +76,7 @@ int dk_archive_put(struct dk_api *api, struct bake_ctx *ctx, const char *id, con
         return dk_nomem(ctx);
     u->api = api;
     u->ctx = ctx;
-    int rc = dk_archive_of(id, path, "write to", &u->path, &u->what) ? BAKE_OK : dk_nomem(ctx);
+    int rc = dk_archive_of(api, id, path, "write to", &u->path, &u->what) ? BAKE_OK : dk_nomem(ctx);
     u->ask = (struct dk_ask){.method = "PUT", .path = u->path, .what = u->what, .upload = true};
     if (rc == BAKE_OK)
         rc = dk_ask_open(api, ctx, &u->ask);

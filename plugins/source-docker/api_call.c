@@ -27,14 +27,6 @@ int dk_status_rc(long status)
     }
 }
 
-struct dk_short dk_short(const char *id)
-{
-    struct dk_short s;
-    bool hex = strlen(id) == 64 && strspn(id, "0123456789abcdef") == 64;
-    (void)snprintf(s.text, sizeof(s.text), "%.*s", hex ? 12 : (int)sizeof(s.text) - 1, id);
-    return s;
-}
-
 void dk_message(const char *body, long status, char *out, size_t cap)
 {
     json_t *j = body ? json_loads(body, JSON_REJECT_DUPLICATES, NULL) : NULL;
@@ -163,7 +155,7 @@ int dk_ask_json(struct dk_api *api, struct bake_ctx *ctx, struct dk_ask *a, json
     if (empty || *ret)
         return BAKE_OK;
     /* the parser's text would quote what may be a secret */
-    return bake_fail(ctx, BAKE_E_IO, "docker's answer to %s '%s' is not JSON (at byte %d)",
+    return bake_fail(ctx, BAKE_E_CORRUPT, "docker's answer to %s '%s' is not JSON (at byte %d)",
                      a->method, a->path, e.position);
 }
 

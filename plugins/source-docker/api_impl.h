@@ -5,6 +5,7 @@
 #include "api.h"
 
 #include "http/http.h"
+#include <pthread.h>
 
 #define DK_API_MAX     "1.44" /* what we speak: Engine 25; 29 takes nothing older */
 #define DK_API_MIN     "1.40" /* Engine 19.03 */
@@ -18,6 +19,8 @@ struct dk_api {
     char version[16];
     bool local;
     uint64_t timeout_ms;
+    pthread_mutex_t naming;
+    json_t *names; /* id -> name, of all that was inspected; under naming */
 };
 
 struct dk_ask {
@@ -49,8 +52,8 @@ int dk_ask(struct dk_api *api, struct bake_ctx *ctx, struct dk_ask *a, json_t **
 
 /* The path of GET, HEAD and PUT archive, and what is done there for errors ("read 'x' of container
  * 'y'"); the caller's, also when false: out of memory. */
-bool dk_archive_of(const char *id, const char *path, const char *doing, char **ret_path,
-                   char **ret_what);
+bool dk_archive_of(struct dk_api *api, const char *id, const char *path, const char *doing,
+                   char **ret_path, char **ret_what);
 
 /* ---- parts, apart for tests ------------------------------------------------------------------ */
 
@@ -76,5 +79,8 @@ struct dk_short {
     char text[80];
 };
 struct dk_short dk_short(const char *id);
+/* The container's name, where it was inspected before; else as above. */
+struct dk_short dk_called(struct dk_api *api, const char *id);
+void dk_learn_name(struct dk_api *api, const json_t *inspected);
 
 #endif

@@ -8,13 +8,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
-bool dk_archive_of(const char *id, const char *path, const char *doing, char **ret_path,
-                   char **ret_what)
+bool dk_archive_of(struct dk_api *api, const char *id, const char *path, const char *doing,
+                   char **ret_path, char **ret_what)
 {
     char *q_id = dk_quote(id), *q_path = dk_quote(path);
     if (!q_id || !q_path || asprintf(ret_path, "/containers/%s/archive?path=%s", q_id, q_path) < 0)
         *ret_path = NULL;
-    if (asprintf(ret_what, "%s '%s' of container '%s'", doing, path, dk_short(id).text) < 0)
+    if (asprintf(ret_what, "%s '%s' of container '%s'", doing, path, dk_called(api, id).text) < 0)
         *ret_what = NULL;
     free(q_id);
     free(q_path);
@@ -149,7 +149,7 @@ int dk_archive_stat(struct dk_api *api, struct bake_ctx *ctx, const char *id, co
 {
     struct dk_ask a = {.method = "HEAD"};
     char *target = NULL, *what = NULL;
-    int rc = dk_archive_of(id, path, "look at", &target, &what) ? BAKE_OK : dk_nomem(ctx);
+    int rc = dk_archive_of(api, id, path, "look at", &target, &what) ? BAKE_OK : dk_nomem(ctx);
     a.path = target;
     a.what = what;
     if (rc == BAKE_OK)

@@ -28,7 +28,7 @@ static int inspect(struct dk_api *api, struct bake_ctx *ctx, const char *id, boo
     *ret = NULL;
     if (!path)
         return dk_nomem(ctx);
-    (void)snprintf(what, sizeof(what), "look at container '%s'", dk_short(id).text);
+    (void)snprintf(what, sizeof(what), "look at container '%s'", dk_called(api, id).text);
     struct dk_ask a = {.method = "GET", .path = path, .what = what, .to_the_end = to_the_end};
     int rc = dk_ask(api, ctx, &a, ret, NULL);
     free(path);
@@ -37,6 +37,8 @@ static int inspect(struct dk_api *api, struct bake_ctx *ctx, const char *id, boo
         *ret = NULL;
         rc = bake_fail(ctx, BAKE_E_IO, "cannot %s: docker's answer has no state", what);
     }
+    if (rc == BAKE_OK)
+        dk_learn_name(api, *ret);
     return rc;
 }
 
@@ -95,7 +97,7 @@ static int until_known(struct dk_api *api, struct bake_ctx *ctx, const char *id,
             return bake_fail(ctx, BAKE_E_TIMEOUT,
                              "cannot %s container '%s': docker did not answer in time, and may "
                              "still do it later",
-                             c->verb, dk_short(id).text);
+                             c->verb, dk_called(api, id).text);
         nap(200);
     }
 }
@@ -105,7 +107,7 @@ static int change(struct dk_api *api, struct bake_ctx *ctx, const char *id, cons
 {
     char what[128], rest[64];
     long status = 0;
-    (void)snprintf(what, sizeof(what), "%s container '%s'", c->verb, dk_short(id).text);
+    (void)snprintf(what, sizeof(what), "%s container '%s'", c->verb, dk_called(api, id).text);
     (void)snprintf(rest, sizeof(rest), "/%s%s", c->verb, c->query);
     char *path = path_of(id, rest);
     if (!path)
@@ -202,7 +204,7 @@ int dk_remove_container(struct dk_api *api, struct bake_ctx *ctx, const char *id
     char *path = path_of(id, force ? "?v=1&force=1" : "?v=1");
     if (!path)
         return dk_nomem(ctx);
-    (void)snprintf(what, sizeof(what), "remove container '%s'", dk_short(id).text);
+    (void)snprintf(what, sizeof(what), "remove container '%s'", dk_called(api, id).text);
     /* what was made for a moment goes also when the run is cancelled */
     struct dk_ask a = {.method = "DELETE", .path = path, .what = what, .to_the_end = true};
     int rc = dk_ask(api, ctx, &a, NULL, NULL);

@@ -248,7 +248,7 @@ int dk_exec_start(struct dk_api *api, struct bake_ctx *ctx, const char *containe
     e->container_id = strdup(container);
     e->user = opts->user ? strdup(opts->user) : NULL;
     (void)snprintf(e->name, sizeof(e->name), "%s", opts->name ? opts->name : opts->argv[0]);
-    (void)snprintf(e->container, sizeof(e->container), "%s", dk_short(container).text);
+    (void)snprintf(e->container, sizeof(e->container), "%s", dk_called(api, container).text);
     int rc = e->container_id && (e->user || !opts->user) ? start(e, opts) : dk_nomem(ctx);
     if (rc != BAKE_OK) {
         dk_exec_close(e);

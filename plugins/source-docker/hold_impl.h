@@ -41,6 +41,7 @@ struct dk_entry {
     char *id, *name;
     bool pause, repause; /* repause: it was paused before it was stopped */
     bool well;           /* it was not unhealthy before */
+    bool tried;          /* to start it again: what has happened to it since may be our doing */
     bool doubt;          /* whether the daemon will still do it is not known */
     bool started;        /* runs again, to be awaited */
     enum dk_step step;   /* under the source's lock, as the times */

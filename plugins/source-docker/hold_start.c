@@ -86,9 +86,31 @@ static bool has_ended(struct dk_source *s, struct bake_ctx *ctx, const struct dk
     return ended;
 }
 
+/* Somebody else has started it since, and it has ended again: then it is to stand. */
+static bool ran_since(struct dk_source *s, struct bake_ctx *ctx, struct dk_entry *e)
+{
+    json_t *inspect = NULL;
+    if (e->pause || e->tried || !e->finished_at || e->step != DK_STEP_DONE)
+        return false;
+    int rc = dk_inspect(s->api, ctx, e->id, &inspect);
+    const json_t *state = json_object_get(inspect, "State");
+    bool ran = rc == BAKE_OK && !json_is_true(json_object_get(state, "Running")) &&
+               strcmp(dk_json_text(state, "FinishedAt"), e->finished_at) != 0;
+    json_decref(inspect);
+    return ran;
+}
+
 static int start(struct dk_source *s, struct bake_ctx *ctx, struct dk_stopped *st,
                  struct dk_entry *e)
 {
+    if (ran_since(s, ctx, e)) {
+        bake_report(ctx, BAKE_WARNING, e->name,
+                    "somebody else has started this container while it was held, and it has ended "
+                    "since: it is left so");
+        over(s, st, e, false);
+        return BAKE_OK;
+    }
+    e->tried = true;
     int rc = e->pause ? dk_unpause(s->api, ctx, e->id, NULL) : dk_start(s->api, ctx, e->id, NULL);
     if (rc == BAKE_E_NOTFOUND) {
         bake_report(ctx, BAKE_WARNING, e->name, "this container was removed while it was held");

@@ -41,6 +41,9 @@ static unsigned long long begin_of(long pid)
     char path[64], stat[1024];
     (void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
     first_line(path, stat, sizeof(stat));
+    const char *state = strrchr(stat, ')');
+    if (state && strncmp(state, ") Z", 3) == 0) /* killed, and not waited for: it does nothing */
+        return 0;
     return dk_self_begin(stat);
 }
 

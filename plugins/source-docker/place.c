@@ -79,6 +79,15 @@ void dk_place_close(struct dk_place *p, struct bake_ctx *ctx)
     discard(p);
 }
 
+static int promise(const struct dk_place *p, struct bake_ctx *ctx, const struct dk_place_spec *spec)
+{
+    json_t *j = spec->promise ? dk_plan_json(&p->plan) : NULL;
+    int rc = j ? spec->promise(spec->arg, ctx, j) : dk_nomem(ctx);
+
+    json_decref(j);
+    return rc;
+}
+
 int dk_place_open(struct dk_source *s, struct bake_ctx *ctx, const struct dk_place_spec *spec,
                   uint64_t bytes, struct dk_place **ret)
 {
@@ -94,6 +103,10 @@ int dk_place_open(struct dk_source *s, struct bake_ctx *ctx, const struct dk_pla
     p->empty = spec->empty;
     p->backup = strdup(spec->backup ? spec->backup : "");
     rc = p->backup ? dk_place_find(p, ctx, spec, &old) : dk_nomem(ctx);
+    if (rc == BAKE_OK)
+        rc = dk_stage_name(p, ctx);
+    if (rc == BAKE_OK && spec->promise)
+        rc = promise(p, ctx, spec);
     if (rc == BAKE_OK)
         rc = dk_stage_make(p, ctx, spec, &old, bytes);
     if (rc < 0) {
@@ -177,7 +190,8 @@ static int exchange_back(struct dk_source *s, struct bake_ctx *ctx, struct dk_pl
 
     dk_ground_reach(p);
     rc = now_there(s, ctx, p, &ino);
-    if (rc < 0 || ino == p->ino_old) /* not done yet, or undone */
+    /* Not done yet, or undone; or the new one had not even been made. */
+    if (rc < 0 || ino == p->ino_old || !p->ino_new)
         return rc;
     rc = dk_place_unused(s, ctx, p);
     return rc == BAKE_OK ? exchange(s, ctx, p, true) : rc;

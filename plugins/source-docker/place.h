@@ -13,14 +13,19 @@ struct dk_place_spec {                    /* which directory; borrowed */
     const char *volume;                   /* without a container: the volume's root */
     const char *backup;                   /* the backup's id, for the labels of what is kept */
     bool empty; /* nothing will be put: a database's directory, which its image fills again */
+    /* Called, if not NULL, when all is named that will be made, and before it is: promises what it
+     * is given, so that nothing is left of a process that is killed. Its failure is open's. */
+    int (*promise)(void *arg, struct bake_ctx *ctx, const json_t *place);
+    void *arg;
 };
 
 /* Finds out how (an exchange of two directories where both lie on one file system and can be
  * reached, by us or by a helper container; else copies through the daemon) and makes the staging
  * area. Says what it lacks room for before anything is written: bytes is what will be put. A
  * process that is killed from here on leaves the staging area: dk_place_undo() by the JSON removes
- * it, and dk_place_tidy() does where it is a volume (of a bind mount it is a directory beside the
- * mounted one). No place may lie within another that is open. */
+ * it (also by that which spec->promise was given), and dk_place_tidy() does where it is a volume
+ * (of a bind mount it is a directory beside the mounted one). No place may lie within another that
+ * is open. */
 int dk_place_open(struct dk_source *s, struct bake_ctx *ctx, const struct dk_place_spec *spec,
                   uint64_t bytes, struct dk_place **ret);
 /* As bake_source_ops. Nothing outside of the staging area is touched. */

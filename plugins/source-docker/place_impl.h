@@ -110,6 +110,7 @@ void dk_ground_reach(struct dk_plan *p);
 int dk_place_unused(struct dk_source *s, struct bake_ctx *ctx, const struct dk_plan *p);
 
 /* place_stage.c */
+int dk_stage_name(struct dk_place *p, struct bake_ctx *ctx); /* in the plan; makes nothing */
 /* old: what is there, of dk_place_find(); bytes: what will be put. */
 int dk_stage_make(struct dk_place *p, struct bake_ctx *ctx, const struct dk_place_spec *spec,
                   const struct dk_fs_answer *old, uint64_t bytes);

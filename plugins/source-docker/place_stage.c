@@ -10,22 +10,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A directory beside the one that is mounted lies in one that only root can enter. */
+int dk_stage_name(struct dk_place *p, struct bake_ctx *ctx)
+{
+    struct dk_plan *plan = &p->plan;
+    bool exchange = plan->way == DK_WAY_EXCHANGE;
+
+    if (exchange && !plan->volume) {
+        plan->holder = dk_text(".bakengine-%s", plan->nonce);
+        plan->staged = dk_text(".bakengine-%s/data", plan->nonce);
+        return plan->holder && plan->staged ? BAKE_OK : dk_nomem(ctx);
+    }
+    plan->stage = dk_text("bakengine-stage-%s", plan->nonce);
+    if (plan->stage && exchange)
+        plan->staged = dk_text("%s/_data", plan->stage);
+    return plan->stage && (plan->staged || !exchange) ? BAKE_OK : dk_nomem(ctx);
+}
+
 static int make_volume(struct dk_place *p, struct bake_ctx *ctx)
 {
-    char *name = dk_text("bakengine-stage-%s", p->plan.nonce), *owner = dk_owner(p->s, ctx);
+    char *owner = dk_owner(p->s, ctx);
     json_t *labels = NULL;
-    int rc;
 
-    if (name && owner)
+    if (owner)
         labels = json_pack("{s:s, s:s, s:s, s:s}", DK_LABEL_STAGE, p->plan.nonce, DK_LABEL_OWNER,
                            owner, "bakengine.backup", p->backup, "bakengine.place", p->plan.what);
     free(owner);
-    rc = labels ? dk_volume_make(p->s, ctx, name, labels) : dk_nomem(ctx);
-    if (rc == BAKE_OK)
-        p->plan.stage = name;
-    else
-        free(name);
-    return rc;
+    return labels ? dk_volume_make(p->s, ctx, p->plan.stage, labels) : dk_nomem(ctx);
 }
 
 /* ---- by exchange ----------------------------------------------------------------------------- */
@@ -39,21 +50,13 @@ static int order(struct dk_place *p, struct bake_ctx *ctx, const struct dk_fs_or
     return rc == BAKE_OK && ret->error ? dk_place_errno(ctx, p->plan.what, ret, doing) : rc;
 }
 
-/* A directory beside the one that is mounted, in one that only root can enter. */
 static int make_holder(struct dk_place *p, struct bake_ctx *ctx)
 {
-    struct dk_plan *plan = &p->plan;
-    struct dk_fs_order mkdir_order = {.verb = DK_FS_MKDIR};
+    struct dk_fs_order mkdir_order = {.verb = DK_FS_MKDIR, .a = p->plan.staged};
     struct dk_fs_answer a;
-    int rc;
+    int rc = order(p, ctx, &mkdir_order, &a, "make a place for the new content of");
 
-    plan->holder = dk_text(".bakengine-%s", plan->nonce);
-    plan->staged = dk_text(".bakengine-%s/data", plan->nonce);
-    if (!plan->holder || !plan->staged)
-        return dk_nomem(ctx);
-    mkdir_order.a = plan->staged;
-    rc = order(p, ctx, &mkdir_order, &a, "make a place for the new content of");
-    plan->ino_new = a.ino;
+    p->plan.ino_new = a.ino;
     return rc;
 }
 
@@ -103,14 +106,7 @@ static int make_exchange(struct dk_place *p, struct bake_ctx *ctx, const struct 
     char *holder;
     int rc;
 
-    if (p->plan.volume) {
-        rc = make_volume(p, ctx);
-        p->plan.staged = rc == BAKE_OK ? dk_text("%s/_data", p->plan.stage) : NULL;
-        if (rc == BAKE_OK && !p->plan.staged)
-            rc = dk_nomem(ctx);
-    } else {
-        rc = make_holder(p, ctx);
-    }
+    rc = p->plan.volume ? make_volume(p, ctx) : make_holder(p, ctx);
     if (rc == BAKE_OK)
         rc = dress(p, ctx, old);
     if (rc == BAKE_OK)

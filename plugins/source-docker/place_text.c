@@ -182,7 +182,7 @@ static bool sound(const struct dk_plan *p)
         return p->stage && (p->container || dk_path_below(p->path));
     return p->ground.path && p->ground.path[0] == '/' && p->target && p->staged && *p->target &&
            *p->staged && dk_path_below(p->target) && dk_path_below(p->staged) &&
-           (!p->holder || dk_path_below(p->holder)) && p->ino_new && (p->stage || p->holder) &&
+           (!p->holder || dk_path_below(p->holder)) && (p->stage || p->holder) &&
            (!p->ground.here || p->ground.here[0] == '/');
 }
 

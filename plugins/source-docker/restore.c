@@ -179,28 +179,61 @@ static int begin(struct dk_restore *r, struct bake_ctx *ctx)
     return rc;
 }
 
+static bool all_there(const struct dk_restore *r)
+{
+    bool all = !r->renamed;
+    for (size_t i = 0; i < r->n_parts && all; i++) {
+        const struct rs_part *p = &r->parts[i];
+        all = !p->known || !p->service[0] || rs_service(rs_world(r), r->as, p->service);
+    }
+    return all;
+}
+
+/* A dry run: what could not be restored as things are is said. Where something will have to be made
+ * first, only that can tell. */
+static int inspect(struct dk_restore *r, struct bake_ctx *ctx)
+{
+    int rc = begin(r, ctx);
+    if (rc == BAKE_OK && all_there(r))
+        rc = rs_look(r, ctx);
+    for (size_t i = 0; i < r->n_parts && rc == BAKE_OK; i++) {
+        const struct rs_part *p = &r->parts[i];
+        if (p->found == RS_GONE)
+            bake_report(ctx, BAKE_WARNING, p->name, "would not be restored: %s", p->why);
+        else if (p->found == RS_ALONE)
+            bake_report(ctx, BAKE_WARNING, p->name,
+                        "service '%s' of '%s' is not there any more: only its volume '%s' would be "
+                        "restored",
+                        p->service, r->as, p->volume);
+    }
+    return rc;
+}
+
 int dk_restore_begin(void *self, struct bake_ctx *ctx, const struct bake_restore *how,
                      const char *group, const struct bake_component *const *chosen, size_t n,
                      uint32_t *ret_stage)
 {
     struct dk_source *s = self;
     struct dk_restore *r = NULL;
-    if (how->purpose != BAKE_RESTORE)
+    bool look = how->purpose == BAKE_INSPECT;
+    if (how->purpose != BAKE_RESTORE && !look)
         return bake_fail(ctx, BAKE_E_UNSUPPORTED,
-                         "stacks are restored to use them, not to look at them");
+                         "stacks are restored to use them, not to try them");
     if (find(s, group))
         return bake_fail(ctx, BAKE_E_INTERNAL, "'%s' is being restored already", group);
     int rc = restore_new(s, ctx, how, group, chosen, n, &r);
-    if (rc == BAKE_OK && (rc = begin(r, ctx)) != BAKE_OK)
-        rc = fail_and_undo(r, ctx, rc);
-    if (rc != BAKE_OK) {
-        restore_free(r, ctx);
+    if (rc != BAKE_OK)
         return rc;
-    }
-    for (size_t i = 0; i < n; i++)
+    rc = look ? inspect(r, ctx) : begin(r, ctx);
+    if (rc != BAKE_OK && !look)
+        rc = fail_and_undo(r, ctx, rc);
+    for (size_t i = 0; i < n && rc == BAKE_OK; i++)
         ret_stage[i] = r->parts[i].stage;
-    add(s, r);
-    return BAKE_OK;
+    if (rc == BAKE_OK && !look)
+        add(s, r);
+    else
+        restore_free(r, ctx);
+    return rc;
 }
 
 /* ---- taking it into use ---------------------------------------------------------------------- */

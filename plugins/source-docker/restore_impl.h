@@ -81,6 +81,7 @@ struct dk_restore {
     struct rs_box *boxes;
     size_t n_boxes;
     struct dk_promise promise;
+    const json_t *opening; /* a place that is being made, while that is promised; or NULL */
     bool promised;
     const char *phase; /* static; as promised last */
     char *kept;        /* name of the index volume */

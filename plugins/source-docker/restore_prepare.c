@@ -100,6 +100,15 @@ static uint64_t room(uint64_t *total, const char *key, uint64_t bytes)
     return *total;
 }
 
+static int promise_place(void *arg, struct bake_ctx *ctx, const json_t *place)
+{
+    struct dk_restore *r = arg;
+    r->opening = place;
+    int rc = rs_promise(r, ctx, "staging");
+    r->opening = NULL;
+    return rc;
+}
+
 static int open_tree(struct dk_restore *r, struct bake_ctx *ctx, struct rs_part *p, uint64_t *total)
 {
     int rc = check_unused(r, ctx, p->name, p->key);
@@ -107,8 +116,12 @@ static int open_tree(struct dk_restore *r, struct bake_ctx *ctx, struct rs_part 
         rc = want_volume(r, ctx, p);
     if (rc != BAKE_OK)
         return rc;
-    struct dk_place_spec spec = {
-        .container = p->container, .path = p->path, .volume = p->volume, .backup = r->backup};
+    struct dk_place_spec spec = {.container = p->container,
+                                 .path = p->path,
+                                 .volume = p->volume,
+                                 .backup = r->backup,
+                                 .promise = promise_place,
+                                 .arg = r};
     struct dk_place *place = NULL;
     rc = dk_place_open(r->s, ctx, &spec, room(total, p->key, p->bytes), &place);
     if (rc == BAKE_OK && (rc = add_spot(r, ctx, p, p->key, place, false)) == BAKE_OK)
@@ -135,8 +148,12 @@ static bool is_taken(const struct dk_restore *r, const char *key)
 static int open_emptied(struct dk_restore *r, struct bake_ctx *ctx, const struct rs_part *p,
                         const char *path, uint64_t *total)
 {
-    struct dk_place_spec spec = {
-        .container = p->container, .path = path, .backup = r->backup, .empty = true};
+    struct dk_place_spec spec = {.container = p->container,
+                                 .path = path,
+                                 .backup = r->backup,
+                                 .empty = true,
+                                 .promise = promise_place,
+                                 .arg = r};
     struct dk_place *place = NULL;
     char *key = rs_key(p->container, path, NULL);
     int rc = key ? check_unused(r, ctx, p->name, key) : dk_nomem(ctx);
@@ -186,6 +203,12 @@ static int open_database(struct dk_restore *r, struct bake_ctx *ctx, struct rs_p
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
+static int open_files(struct dk_restore *r, struct bake_ctx *ctx, struct rs_part *p)
+{
+    int rc = rs_files_open(r, ctx, p);
+    return rc == BAKE_OK && p->files ? rs_promise(r, ctx, "staging") : rc;
+}
+
 static int open_all(struct dk_restore *r, struct bake_ctx *ctx)
 {
     uint64_t total = 0;
@@ -199,7 +222,7 @@ static int open_all(struct dk_restore *r, struct bake_ctx *ctx)
         if (here && is_tree(p))
             rc = open_tree(r, ctx, p, &total);
         else if (here && p->known && p->kind == DK_CONFIG)
-            rc = rs_files_open(r, ctx, p);
+            rc = open_files(r, ctx, p);
     }
     for (size_t i = 0; i < r->n_parts && rc == BAKE_OK; i++) {
         if (r->parts[i].found == RS_HERE && is_dump(&r->parts[i]))

@@ -41,6 +41,13 @@ static json_t *places_of(const struct dk_restore *r, json_t *keys)
             return NULL;
         }
     }
+    if (r->opening &&
+        (json_array_append(ret, (json_t *)r->opening) != 0 ||
+         json_array_append_new(keys, json_sprintf("o:%s", json_string_value(json_object_get(
+                                                              r->opening, "what")))) != 0)) {
+        json_decref(ret);
+        return NULL;
+    }
     return ret;
 }
 

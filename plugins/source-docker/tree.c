@@ -48,7 +48,7 @@ static void give_turn(struct dk_tree *t)
 
 /* ---- what the path is ------------------------------------------------------------------------ */
 
-static int not_there(struct dk_tree *t, const char *path)
+int dk_tree_not_there(struct dk_tree *t, const char *path)
 {
     const struct dk_container *c = t->item->container;
     json_t *inspect = NULL;
@@ -111,7 +111,7 @@ static int find_root(struct dk_tree *t, bool *ret_is_dir)
         struct dk_stat st = {0};
         int rc = dk_archive_stat(t->s->api, t->ctx, c->id, t->root, &st);
         if (rc == BAKE_E_NOTFOUND)
-            rc = not_there(t, t->root);
+            rc = dk_tree_not_there(t, t->root);
         if (rc == BAKE_OK && S_ISLNK(st.mode)) {
             if (links == LINKS || *st.link != '/')
                 rc = bake_fail(t->ctx, BAKE_E_NOTFOUND,

@@ -33,6 +33,8 @@ int dk_fetch_open(struct dk_tree *t, const char *id, const char *path, bool is_d
         return dk_nomem(t->ctx);
     int rc = dk_archive_get(t->s->api, t->ctx, id, whole, &f->download);
     free(whole);
+    if (rc == BAKE_E_NOTFOUND && t->item->kind == DK_PATH)
+        rc = dk_tree_not_there(t, path);
     if (rc == BAKE_OK && dk_tarin_new(pull, f->download,
                                       is_dir  ? NULL
                                       : slash ? slash + 1
@@ -58,7 +60,9 @@ void dk_fetch_close(struct dk_fetch *f)
 static void report(const struct dk_tree *t, const char *path, const char *fmt, const char *arg)
 {
     char *subject = NULL;
-    if (asprintf(&subject, "%s/%s", strcmp(t->shown, "/") == 0 ? "" : t->shown, path) < 0)
+    bool root = strcmp(path, ".") == 0, top = strcmp(t->shown, "/") == 0;
+    if (asprintf(&subject, "%s%s%s", top && !root ? "" : t->shown, root ? "" : "/",
+                 root ? "" : path) < 0)
         subject = NULL;
     bake_report(t->ctx, BAKE_PARTIAL, subject ? subject : path, "%s'%s'", fmt, arg);
     free(subject);

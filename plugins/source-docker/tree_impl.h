@@ -30,6 +30,8 @@ struct dk_tree {
 
 /* BAKE_END of a proof as a failure, or a line in the log and BAKE_END: then through the daemon. */
 int dk_tree_not_direct(struct dk_tree *t, const char *why);
+/* Fails: nothing is at path, or the container is gone. */
+int dk_tree_not_there(struct dk_tree *t, const char *path);
 
 /* ---- straight from the host (tree_direct.c, tree_config.c) ----------------------------------- */
 

@@ -8,7 +8,8 @@ load helpers
     out_has "sink-local"
     out_has "source-staged      1.0"
     expect 0 plugins --json
-    document '[.plugins[].name] | length == 4'
+    document '[.plugins[] | "\(.kind)-\(.name)"] | sort == ["sink-local", "source-docker", "source-files",
+        "source-groups", "source-groups-back", "source-staged", "transform-zstd"]'
 }
 
 @test "plugins NAME: its options" {
@@ -41,7 +42,8 @@ load helpers
     out_has "sink-local"
     err_has "sink-broken"
     BAKENGINE_PLUGIN_PATH=$WORK/plugins expect 2 plugins --json
-    document '[.plugins[].name] | length == 3'
+    document '[.plugins[] | "\(.kind)-\(.name)"] | sort == ["sink-local", "source-docker", "source-files",
+        "transform-zstd"]'
     BAKENGINE_PLUGIN_PATH=$WORK/plugins expect 2 doctor
     out_has "FAILED  plugin 'sink-broken' loads: "
     out_has "ok      plugin 'sink-local' loads"

@@ -42,6 +42,7 @@ class Bed:
         self.folder, self.cache = os.path.abspath(folder), os.path.abspath(cache)
         self.socket = os.path.join(self.folder, "docker.sock")
         self.host = "unix://" + self.socket
+        self.process = None  # if it was started here
 
     # ---- the daemon ----
 
@@ -59,8 +60,8 @@ class Bed:
                    "--data-root", self.at("data"), "--exec-root", self.at("exec"), "-H", self.host,
                    "--pidfile", self.at("pid"), "--log-level", "warn"]
         with open(self.at("log"), "ab") as log:
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                             start_new_session=True)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            start_new_session=True)
         wait("the Docker daemon", self.alive, 60, lambda: tail(self.at("log")))
 
     def stop(self, how=signal.SIGTERM):
@@ -69,12 +70,17 @@ class Bed:
             with open(self.at("pid"), encoding="ascii") as f:
                 pid = int(f.read())
             os.kill(pid, how)
-            wait("the end of the Docker daemon", lambda: not os.path.exists(f"/proc/{pid}"), 60)
+            wait("the end of the Docker daemon", lambda: self.has_ended(pid), 60)
         except (FileNotFoundError, ProcessLookupError, ValueError):
             pass
         for path in [self.at("pid"), self.socket]:
             if os.path.exists(path):
                 os.remove(path)
+
+    def has_ended(self, pid):
+        if self.process and self.process.pid == pid:  # our own child: it is waited for
+            return self.process.poll() is not None
+        return not os.path.exists(f"/proc/{pid}")
 
     def up(self):
         if not self.alive():

@@ -175,6 +175,22 @@ def app(tree, folder):
     return root, {"Env": [f"PATH={PATHS}"], "Cmd": ["sleep", "2147483647"]}
 
 
+SIDECAR = "bake/sidecar:1"
+
+
+def sidecar(tree, folder, build):
+    """The program as `build` has it now, with its plugins, in an image of its own; as a tar."""
+    root = Root(tree, os.path.join(folder, "sidecar.root"), "app:x:1000:1000:app:/data:/bin/sh")
+    try:
+        shutil.copy2(os.path.join(build, "bin", "bakengine"), root.at("usr/bin/bakengine"))
+        shutil.copytree(os.path.join(build, "lib", "bakengine"), root.at("usr/lib/bakengine"))
+        root.write("etc/machine-id", "")
+        root.libraries("usr/bin/bakengine", "usr/lib/bakengine/plugins/*.so")
+        return pack(root, {"Env": [f"PATH={PATHS}"], "Cmd": ["bakengine", "--help"]}, SIDECAR)
+    finally:
+        shutil.rmtree(root.top)
+
+
 ALL = {"bake/postgres:15": postgres, "bake/mariadb:10.11": mariadb, "bake/app:1": app}
 
 

@@ -53,7 +53,7 @@ class Kills(held.HeldBench):
                 p.wait(delay)
             except subprocess.TimeoutExpired:
                 p.kill()
-            killed += self.finish(p).code == -signal.SIGKILL
+            killed += self.finish(p, 60).code == -signal.SIGKILL
             stood += self.bed.running(self.project) != self.running
             took = self.runs_again()
             slowest = max(slowest, took)
@@ -81,7 +81,7 @@ class Kills(held.HeldBench):
         pipeline = self.drive(read="api", host=through.host, parallel=1)
         p = self.start_held(pipeline, rule)
         p.kill()
-        p.wait()
+        self.finish(p, 60)
         result = self.run_json(pipeline)
         self.assertEqual(result.summary["status"], "ok", str(result))
         shown = self.bake("show", pipeline, "--json").out.decode()

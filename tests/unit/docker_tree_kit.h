@@ -1,5 +1,5 @@
 /* What the tests of reading trees share: a daemon that BAKE_TEST_DOCKER names (a Unix socket), with
- * an image `bed/app:1` that has a shell; containers and volumes of their own; and reading all of a
+ * an image `bake/app:1` that has a shell; containers and volumes of their own; and reading all of a
  * tree. Everything is static: each test is one program. */
 #ifndef DOCKER_TREE_KIT_H
 #define DOCKER_TREE_KIT_H
@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #define UNUSED __attribute__((unused))
-#define IMAGE  "bed/app:1"
+#define IMAGE  "bake/app:1"
 
 struct got {
     struct bake_entry e; /* strings are copies */

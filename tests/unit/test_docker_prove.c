@@ -462,7 +462,9 @@ int main(int argc, char **argv)
     };
     if (argc == 3 && strcmp(argv[1], "sidecar") == 0)
         return sidecar(argv[2]);
-    if (!socket_path())
-        return 77;
+    if (!socket_path()) {
+        (void)fprintf(stderr, "BAKE_TEST_DOCKER names no daemon\n");
+        return 1;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

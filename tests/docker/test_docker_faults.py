@@ -1,0 +1,349 @@
+#!/usr/bin/python3
+"""A daemon that is not there, is not what it should be, hangs, resets, lies or answers later; containers
+that go while they are read. What fails is named, the rest goes on."""
+import os
+import threading
+import time
+
+import dock  # first: it knows where the others are
+import bake
+import bed
+from boxes import BoxBench, lines, rule
+
+ARCHIVE = r"^GET \S*/archive\?"
+DUMP = 60000  # bytes: more than asking a server ever answers
+
+
+class NoDaemon(BoxBench):
+    """Each with a source of files beside it, which is backed up all the same."""
+
+    def fails(self, *texts, host=None, rules=(), env=None, prefix=(), **options):
+        pipeline = self.pipe(rules, plain=True, **({"host": host} if host else {}), **options)
+        result = self.run_json(pipeline, code=3, prefix=prefix, **({"env": env} if env else {}))
+        self.assertEqual(self.status(result).get("plain"), "ok", str(result))
+        self.assert_says(result, *texts)
+        return result
+
+    def test_no_socket(self):
+        path = self.path("nothing.sock")
+        self.fails(path, "is docker running there?", host="unix://" + path)
+        # alone: nothing could be backed up at all
+        result = self.run_json(self.pipe(host="unix://" + path), code=1)
+        self.assert_says(result, path)
+        self.assertEqual(result.summary["status"], "failed")
+        # a missing Docker may be all right
+        self.assert_says(self.run_json(self.pipe(plain=True, optional=True, host="unix://" + path)),
+                         path)
+
+    def test_nobody_listens(self):
+        path = self.path("dead.sock")
+        through = self.proxy()  # its socket stays when it is closed
+        through.close()
+        self.fails("refused", host=through.host)
+        self.write("file", b"")
+        self.fails(self.path("file"), host="unix://" + self.path("file"))
+        self.assertFalse(os.path.exists(path))
+
+    def test_no_permission(self):
+        if not os.access(bake.binary(), os.X_OK):
+            self.skipTest("nobody may not run the program from where it was built")
+        for name in ["state", "cache", "store", "plain"]:
+            os.makedirs(self.path(name), exist_ok=True)
+            os.chown(self.path(name), bake.NOBODY, bake.NOBODY)
+        nobody = ["setpriv", f"--reuid={bake.NOBODY}", f"--regid={bake.NOBODY}", "--clear-groups"]
+        self.fails(self.bed.socket, "ermission denied",
+                   "run as root, or as a member of the group that owns the socket", prefix=nobody)
+
+    def test_too_old_and_too_new(self):
+        for newest, oldest in [("1.20", "1.12"), ("9.80", "9.60"), ("1.20", "")]:
+            body = b'{"ApiVersion":"%s","MinAPIVersion":"%s"}' % (newest.encode(), oldest.encode())
+            self.fails(f"speaks API {newest}", "this source",
+                       rules=[rule(r"/version", "status:200", body=body)])
+        # one that refuses the version it was asked for, as Docker does: in plain text
+        text = b"client version 1.41 is too old. Minimum supported API version is 1.44"
+        self.fails("client version 1.41 is too old",
+                   rules=[rule(r"/v1\.\d+/", "status:400", body=text)])
+
+    def test_no_docker_at_all(self):
+        for do, body in [("status:404", b"<html>not found</html>"), ("status:200", b"<html>hello"),
+                         ("status:200", b'{"hello":"world"}'), ("status:200", b"")]:
+            with self.subTest(body=body):
+                self.fails("no Docker Engine", rules=[rule(r"/version", do, body=body)])
+
+    def test_hangs_resets_and_errors_at_the_door(self):
+        for do, text in [("hang", "nothing was heard for 1 s"), ("reset", "closed without an answer"),
+                         ("status:500", "the proxy says no"), ("status:503", "the proxy says no"),
+                         ("cut:40", "")]:
+            for where in [r"/version", r"/containers/json"]:
+                with self.subTest(do=do, where=where):
+                    self.fails(text, "docker", rules=[rule(where, do)], timeout="1s")
+
+    def test_from_the_environment(self):
+        self.env["DOCKER_HOST"] = "unix://" + self.path("nothing.sock")
+        sources = {"stacks": {"plugin": "docker", "projects": ["odd"]}}
+        result = self.run_json(self.pipeline(sources), code=1)
+        self.assert_says(result, self.path("nothing.sock"), "DOCKER_HOST")
+
+
+class Reading(BoxBench):
+    """Two services; what happens to one of them is not the other's fault."""
+
+    def two(self, first=None, **more):
+        """"bad", and "good" that must be backed up whatever happens."""
+        self.keeper("good", binds=self.data("good"))
+        return (first or self.keeper)("bad", binds=self.data("bad"), **more)
+
+    def keeper(self, service, *paths, binds=None, **more):
+        return super().keeper(service, *paths, **({"HostConfig": {"Binds": [binds]}} if binds else {}),
+                              **more)
+
+    def one_bad(self, *texts, rules=(), **options):
+        """The container "bad" fails with these words; the other one is good, also in the backup."""
+        options.setdefault("read", "api")
+        pipeline = self.pipe(rules, **options)
+        result = self.go(pipeline, code=3)
+        self.assert_status(result, bad="failed", good="ok")
+        self.assert_says(result, *texts)
+        self.bake("verify", pipeline, code=(0, 3))
+        return result
+
+    def id(self, name):
+        return self.bed.inspect(name)["Id"]
+
+    def test_errors_of_one(self):
+        bad = self.id(self.two())
+        of_bad = rf"^GET \S*/{bad}/archive"
+        for do, text in [("status:500", "the proxy says no"), ("status:503", "the proxy says no"),
+                         ("status:404", "the proxy says no"), ("reset", "closed without an answer"),
+                         ("hang", "nothing was heard for 1 s"), ("cut:5000", "/data"),
+                         ("stall:5000:30", "nothing was heard for 1 s")]:
+            with self.subTest(do=do):
+                self.one_bad("odd-bad" if do.startswith("status:404") else "", text,
+                             rules=[rule(of_bad, do)], timeout="1s")
+
+    def test_truncated_tar_with_200(self):
+        bad = self.id(self.two())
+        for n in [0, 512, 1024, 3000, 9 * 512]:
+            with self.subTest(n=n):
+                result = self.go(self.pipe([rule(rf"^GET \S*/{bad}/archive", f"end:{n}")],
+                                           read="api"), code=3)
+                seen = self.status(result)
+                self.assertEqual(seen["odd/good/volumes/data"], "ok")
+                self.assertIn(seen["odd/bad/volumes/data"], ("failed", "partial"), str(result))
+                self.assert_says(result, "'/data'", "breaks off")
+
+    def test_a_file_shrinks_while_it_is_read(self):
+        """The real thing: from there on the daemon's archive lacks everything, and it says 200."""
+        self.two(labels={"backup.consistency": "none"})
+        big = os.path.join(self.bed.volume("odd_bad"), "d0", "f00000")
+        self.random_file(big, 8 << 20)
+        gate = rule(rf"^GET \S*/{self.id('odd-bad')}/archive", "gate:20000")
+        threading.Thread(target=lambda: gate.reached.wait() and (os.truncate(big, 100), gate.open()),
+                         daemon=True).start()
+        result = self.go(self.pipe([gate], read="api"), code=3)
+        self.assertTrue(gate.reached.is_set())
+        self.assertEqual(self.status(result)["odd/good/volumes/data"], "ok")
+        self.assertIn(self.status(result)["odd/bad/volumes/data"], ("failed", "partial"))
+        self.assert_says(result, "breaks off", "d0/f00000", "shrank", "consistency")
+
+    def test_the_lock_while_a_body_is_read(self):
+        """Three paths of one container, each as slow as the daemon's silence may almost be: whoever
+        asked the daemon anything about that container meanwhile would wait in vain."""
+        data = self.volume("data", 30)
+        self.box("many", f"{data}:/a", f"{data}:/b", f"{data}:/c", labels={
+            "backup.volume-path." + n: "/" + n for n in "abc"})
+        result = self.go(self.pipe([rule(ARCHIVE, "stall:9000:1.4")], read="api", timeout="2s",
+                                   parallel=4))
+        self.assertEqual(sorted(set(self.status(result).values())), ["ok"], str(result))
+        self.assertEqual(len([n for n in self.status(result) if "/volumes/" in n]), 3)
+
+    def test_removed_in_the_middle(self):
+        """While its files are sent the daemon keeps it; so the removal comes right after."""
+        self.two()
+        gate = rule(rf"^GET \S*/{self.id('odd-bad')}/archive", "gate:9000")
+        def remove():
+            gate.reached.wait()
+            threading.Timer(0.5, gate.open).start()
+            self.bed.api("DELETE", "/containers/odd-bad?force=1")
+        threading.Thread(target=remove, daemon=True).start()
+        result = self.run_json(self.pipe([gate], read="api"), code=(0, 3))
+        self.assertTrue(gate.reached.is_set())
+        self.assert_status(result, good="ok")
+        self.assert_says(result, "odd-bad")
+        self.assertEqual(self.bed.running("odd"), ["odd-good"])
+        self.assertEqual(self.duties(), [])
+
+    def test_removed_before_it_is_read(self):
+        """After the plan, before its files are asked for: at the first question about them."""
+        self.two(labels={"backup.consistency": "none"})
+        ask = rule(rf"^HEAD \S*/{self.id('odd-bad')}/archive", "gate:0", times=1)
+        def remove():
+            ask.reached.wait()
+            self.bed.api("DELETE", "/containers/odd-bad?force=1")
+            ask.open()
+        threading.Thread(target=remove, daemon=True).start()
+        result = self.run_json(self.pipe([ask], read="api"), code=3)
+        self.assert_status(result, bad="failed", good="ok")
+        self.assert_says(result, "odd-bad")
+
+    def test_volumes_that_cannot_be_listed(self):
+        self.two()
+        result = self.go(self.pipe([rule(r"^GET \S*/volumes HTTP", "status:500")], plain=True))
+        self.assert_says(result, "cannot list its volumes")
+        self.assert_status(result, bad="ok", good="ok")
+        result = self.run_json(self.pipe([rule(r"^GET \S*/volumes HTTP", "status:500")], plain=True,
+                                         volumes=["all"]), code=3)
+        self.assertEqual(self.status(result), {"plain": "ok"})
+
+    def test_one_that_cannot_be_inspected(self):
+        bad = self.id(self.two())
+        result = self.go(self.pipe([rule(rf"^GET \S*/{bad}/json", "hang")], timeout="1s"), code=3)
+        self.assert_status(result, bad=None, good="ok")
+        self.assert_says(result, "odd-bad", "does not answer for this container")
+
+
+class Holding(BoxBench):
+    def up(self):
+        self.keeper("one", HostConfig={"Binds": [self.data("one")]})
+        self.keeper("two", HostConfig={"Binds": [self.data("two")]})
+
+    def test_a_stop_that_comes_late(self):
+        """The call is carried out although nobody waits for it any more: what is started again too
+        early would be stopped for good."""
+        for late in [3, 5]:
+            with self.subTest(late=late):
+                self.sweep()
+                self.up()
+                stop = rule(r"^POST \S*/odd-one/stop|^POST \S*/stop", f"late:{late}", times=1)
+                result = self.go(self.pipe([stop], timeout="1s", stop_timeout="1s"), code=(0, 3))
+                self.assertEqual(stop.hits, 1, str(result))
+                time.sleep(max(0, self.late_until(late) - time.time()))
+                self.assertEqual(self.bed.running("odd"), ["odd-one", "odd-two"], str(result))
+                self.assertEqual(len(self.happened("die")), len(self.happened("start")) - 2)
+
+    def late_until(self, late):
+        """When whatever was under way has happened."""
+        return self.before + late + 4
+
+    def test_stops_that_fail(self):
+        self.up()
+        for do, text in [("status:500", "the proxy says no"), ("status:503", "the proxy says no"),
+                         ("reset", "closed without an answer")]:
+            with self.subTest(do=do):
+                result = self.go(self.pipe([rule(r"^POST \S*/stop", do)], plain=True,
+                                           stop_timeout="1s", timeout="1s"), code=3)
+                self.assertEqual(self.status(result)["plain"], "ok")
+                self.assert_status(result, one="failed", two="failed")
+                self.assert_says(result, "cannot stop container", text)
+
+    def test_starts_that_fail_at_first(self):
+        self.up()
+        for do in ["status:500", "status:503", "reset", "hang"]:
+            with self.subTest(do=do):
+                start = rule(r"^POST \S*/start", do, times=2)
+                self.go(self.pipe([start], timeout="1s"))
+                self.assertEqual(start.hits, 2)
+
+    def test_already_stopped(self):
+        """Is backed up, and stays as it is."""
+        self.up()
+        for name in ["odd-one", "odd-two"]:
+            self.bed.api("POST", f"/containers/{name}/stop?t=1")
+        for read in ["api", "direct"]:
+            pipeline = self.pipe(read=read, name=read)
+            result = self.go(pipeline)
+            self.assert_status(result, one="ok", two="ok")
+            self.assertEqual(self.bed.running("odd"), [])
+        self.assertEqual(self.happened("start"), ["odd-one", "odd-two"])
+
+    def test_hold_takes_too_long(self):
+        self.up()
+        slow = rule(ARCHIVE, "gate:9000", times=1)
+        result = self.go(self.pipe([slow], read="api", hold={"max": "2s"}, parallel=1), code=3)
+        self.assert_says(result, "2s")
+        self.assertIn("failed", self.status(result).values())
+
+
+class Dumps(BoxBench):
+    """Pretended servers: what their dump does is theirs to decide."""
+
+    def fails(self, code, *texts, rules=(), **more):
+        """The dump of "bad" fails with these words, that of "good" does not."""
+        self.sweep()
+        self.server("bad", code, **more)
+        self.server("good", self.good_dump())
+        pipeline = self.pipe(rules, name=f"t{time.monotonic_ns()}")
+        result = self.go(pipeline, code=3)
+        self.assert_status(result, bad="failed", good="ok")
+        self.assert_says(result, "odd-bad", *texts)
+        self.assertNotEqual(self.bake("cat", pipeline, "latest", "odd/bad/database/pg_dumpall.sql",
+                                      code=None).code, 0)
+
+    def test_bad_ends(self):
+        whole = self.good_dump()
+        for code, texts in [
+                ("echo 'error: out of luck' >&2", ["wrote nothing", "out of luck"]),
+                ("exit 0", ["wrote nothing", "it said nothing"]),
+                (f"{whole}\necho 'fatal: no' >&2; exit 3", ["exit status 3", "fatal: no"]),
+                (whole.split("printf -- '\\n")[0], ["the dump's end is missing"]),
+                (f"{whole}\necho 'drop table x;'", ["the dump's end is missing"]),
+                (f"{whole}\nkill -9 $$", ["exit status 137"])]:
+            with self.subTest(code=code):
+                self.fails(code, *texts)
+
+    def test_what_cannot_be_run(self):
+        with self.subTest("no shell"):
+            self.fails("", "sh", files={"/usr/local/sbin/sh": "no program"}, Cmd=["sleep", "1000"])
+        with self.subTest("no dump program"):
+            self.fails("", "pg_dumpall", files={"/usr/local/bin/pg_dumpall": "#!/no/such/program\n"})
+        with self.subTest("no client"):
+            self.fails("", "psql", files={"/usr/local/bin/psql": "#!/no/such/program\n"})
+
+    def test_user_that_is_not_there(self):
+        self.server("bad", self.good_dump(), User="app")
+        self.put("odd-bad", "/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644)
+        result = self.go(self.pipe(), code=3)
+        self.assert_status(result, bad="failed")
+        self.assert_says(result, "user app")
+
+    def test_goes_in_the_middle(self):
+        for how, text in [("POST /containers/odd-bad/kill", "killed, or its container ended"),
+                          ("DELETE /containers/odd-bad?force=1", "removed or has ended")]:
+            with self.subTest(how):
+                self.sweep()
+                self.server("bad", f"printf -- '{'x' * 30}'; seq 30000; sleep 1000")
+                self.server("good", self.good_dump())
+                gate = rule(r"^POST \S*/exec/\w*/start", f"gate:{DUMP}", times=1 << 30)
+                def end():
+                    gate.reached.wait()
+                    self.bed.api(*how.split())
+                    gate.open()
+                threading.Thread(target=end, daemon=True).start()
+                result = self.run_json(self.pipe([gate]), code=3)
+                self.assertTrue(gate.reached.is_set())
+                self.assert_status(result, bad="failed", good="ok")
+                self.assert_says(result, "odd-bad" if "kill" in how else "", text)
+
+    def test_slow_reader_loses_nothing(self):
+        """More than the daemon keeps, read by somebody who pauses for longer than it waits."""
+        n, count = 200000, 6
+        for i in range(count):
+            self.server(f"s{i}", self.good_dump(n))
+        stall = rule(r"^POST \S*/exec/\w*/start", f"stall:{DUMP}:5")
+        pipeline = self.pipe([stall], parallel=count)
+        self.go(pipeline)
+        self.assertTrue(stall.reached.is_set())
+        want = ("-- PostgreSQL database cluster dump\n".encode() + lines(n) +
+                b"\n-- PostgreSQL database cluster dump complete\n--\n")
+        for i in range(count):
+            self.assertEqual(self.content(pipeline, f"odd/s{i}/database/pg_dumpall.sql"), want)
+
+    def test_connection_breaks(self):
+        self.server("bad", self.good_dump(30000))
+        result = self.go(self.pipe([rule(r"^POST \S*/exec/\w*/start", f"cut:{DUMP}")]), code=3)
+        self.assert_status(result, bad="failed")
+        self.assert_says(result, "pg_dumpall")
+
+
+if __name__ == "__main__":
+    dock.main()
