@@ -37,6 +37,23 @@ static void show_component(const struct bk_mcomp *c)
                bk_format_size(in, sizeof(in), c->objects[i].size));
 }
 
+/* "group       shop: held for 5.2s; stopped shop_app_1 5.1s" */
+static void show_group(const struct bk_mgroup *g)
+{
+    const json_t *stopped = json_object_get(g->facts, "stopped"), *seconds;
+    const char *name, *before = "; stopped ";
+    char text[24];
+
+    printf("group       %s: held for %s", g->name,
+           bk_format_duration(text, sizeof(text), g->held_ms));
+    json_object_foreach((json_t *)stopped, name, seconds)
+    {
+        printf("%s%s %.1fs", before, name, json_number_value(seconds));
+        before = ", ";
+    }
+    printf("%s%s\n", g->error ? "  ERROR: " : "", g->error ? g->error : "");
+}
+
 static void show_text(const struct bk_backup *b, const struct bk_manifest *m)
 {
     char start[BK_TIME_CAP], end[BK_TIME_CAP], size[24];
@@ -70,6 +87,8 @@ static void show_text(const struct bk_backup *b, const struct bk_manifest *m)
     for (size_t i = 0; i < m->n_bundles; i++)
         printf("bundle      %s (%s)\n", m->bundles[i].name,
                bk_format_size(size, sizeof(size), m->bundles[i].size));
+    for (size_t i = 0; i < m->n_groups; i++)
+        show_group(&m->groups[i]);
     printf("components\n");
     for (size_t i = 0; i < m->n_comps; i++)
         show_component(&m->comps[i]);

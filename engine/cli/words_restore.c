@@ -45,6 +45,10 @@ void bk_words_group(const json_t *e)
     printf("  %-32s %-8s %s", bk_event_str(e, "name"), status, outcome(status));
     print_facts(json_object_get(e, "facts"));
     printf("\n");
+    if (json_is_true(json_object_get(json_object_get(e, "facts"), "kept")))
+        printf("  what it replaced is kept for a while: bakengine restore PIPELINE --undo --stack "
+               "%s\n",
+               bk_event_str(e, "name"));
 }
 
 /* The components of one stage; how many there are. */

@@ -14,7 +14,11 @@ bool dk_archive_of(struct dk_api *api, const char *id, const char *path, const c
     char *q_id = dk_quote(id), *q_path = dk_quote(path);
     if (!q_id || !q_path || asprintf(ret_path, "/containers/%s/archive?path=%s", q_id, q_path) < 0)
         *ret_path = NULL;
-    if (asprintf(ret_what, "%s '%s' of container '%s'", doing, path, dk_called(api, id).text) < 0)
+    size_t n = strlen(path);
+    if (n > 2 && strcmp(path + n - 2, "/.") == 0)
+        n -= 2; /* that is how a directory's content is asked for */
+    if (asprintf(ret_what, "%s '%.*s' of container '%s'", doing, (int)n, path,
+                 dk_called(api, id).text) < 0)
         *ret_what = NULL;
     free(q_id);
     free(q_path);

@@ -168,7 +168,7 @@ void dk_first_error(const char *errors, char *out, size_t cap)
     size_t n_best = 0;
     out[0] = '\0';
     for (const char *line = errors; *line;) {
-        size_t n = strcspn(line, "\n");
+        size_t n = strcspn(line, "\r\n");
         bool telling = false;
         for (size_t i = 0; i + 5 <= n && !telling; i++)
             telling = strncasecmp(line + i, "error", 5) == 0;
@@ -178,7 +178,8 @@ void dk_first_error(const char *errors, char *out, size_t cap)
         }
         if (telling)
             break;
-        line += n + (line[n] == '\n');
+        line += n;
+        line += strspn(line, "\r\n");
     }
     if (best)
         (void)snprintf(out, cap, "%.*s", n_best < cap ? (int)n_best : (int)cap - 1, best);

@@ -230,7 +230,7 @@ int dk_server_ask(struct dk_source *s, struct bake_ctx *ctx, const struct dk_con
         char text[300];
         dk_first_error(said, text, sizeof(text));
         rc = bake_fail(ctx, BAKE_E_CHILD, "container '%s': cannot ask its database: %s%s", c->name,
-                       text, code == 126 || code == 127 ? "\nHINT: a shell must be in it" : "");
+                       text, strstr(text, "exec") ? "\nHINT: a shell must be in it" : "");
     }
     if (rc == BAKE_OK)
         rc = dk_server_parse(ctx, c->name, said, ret);

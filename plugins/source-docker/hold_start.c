@@ -90,7 +90,7 @@ static bool has_ended(struct dk_source *s, struct bake_ctx *ctx, const struct dk
 static bool ran_since(struct dk_source *s, struct bake_ctx *ctx, struct dk_entry *e)
 {
     json_t *inspect = NULL;
-    if (e->pause || e->tried || !e->finished_at || e->step != DK_STEP_DONE)
+    if (e->pause || e->tried || !e->finished_at)
         return false;
     int rc = dk_inspect(s->api, ctx, e->id, &inspect);
     const json_t *state = json_object_get(inspect, "State");

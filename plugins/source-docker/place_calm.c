@@ -34,7 +34,8 @@ static BAKE_PRINTF(4, 0) void calm_vreport(struct bake_ctx *ctx, int severity, c
 
 static BAKE_PRINTF(3, 0) int calm_vfail(struct bake_ctx *ctx, int rc, const char *fmt, va_list ap)
 {
-    behind(ctx)->host->vlog(behind(ctx), BAKE_LOG_WARN, fmt, ap);
+    if (rc != BAKE_E_NOTFOUND) /* what is gone need not be removed */
+        behind(ctx)->host->vlog(behind(ctx), BAKE_LOG_WARN, fmt, ap);
     return rc;
 }
 

@@ -210,7 +210,8 @@ static bool inode(const struct dk_plan *p, const char *path, uint64_t *ret)
 }
 
 /* The two directories, known by their inodes, are proof enough that it is the same place. Once it
- * was undone there may be one alone, and nothing to do but to look. */
+ * was undone there may be one alone, and nothing to do but to look; and the new one may have been
+ * made without anybody having noted which it is. */
 void dk_ground_reach(struct dk_plan *p)
 {
     uint64_t target, staged;
@@ -218,9 +219,10 @@ void dk_ground_reach(struct dk_plan *p)
     if (!p->ground.here || p->ground.fd >= 0)
         return;
     p->ground.fd = open(p->ground.here, GROUND);
-    if (p->ground.fd < 0 || (inode(p, p->target, &target) && inode(p, p->staged, &staged) &&
-                             ((target == p->ino_old && (staged == p->ino_new || staged == 0)) ||
-                              (target == p->ino_new && staged == p->ino_old))))
+    if (p->ground.fd < 0 ||
+        (inode(p, p->target, &target) && inode(p, p->staged, &staged) &&
+         ((target == p->ino_old && (staged == p->ino_new || staged == 0 || !p->ino_new)) ||
+          (target == p->ino_new && staged == p->ino_old))))
         return;
     (void)close(p->ground.fd);
     p->ground.fd = -1;

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,17 +23,35 @@ struct bytes {
 
 /* ---- the program ----------------------------------------------------------------------------- */
 
+/* Where this code was loaded from. The engine gives the linker an open file's name, not a path. */
+static bool own_path(char *out, size_t cap)
+{
+    static const char opened[] = "/proc/self/fd/";
+    Dl_info info;
+    ssize_t n;
+
+    if (!dladdr((const void *)(uintptr_t)&dk_helper_image, &info) || !info.dli_fname)
+        return false;
+    if (strncmp(info.dli_fname, opened, sizeof(opened) - 1) != 0)
+        return (size_t)snprintf(out, cap, "%s", info.dli_fname) < cap;
+    n = readlink(info.dli_fname, out, cap);
+    if (n <= 0 || (size_t)n >= cap)
+        return false;
+    out[n] = '\0';
+    return true;
+}
+
 /* <somewhere>/plugins/source-docker.so has its helper in <somewhere>/helpers. */
 static char *program_path(void)
 {
-    Dl_info info;
+    char own[PATH_MAX];
     const char *slash;
 
-    if (!dladdr((const void *)(uintptr_t)&dk_helper_image, &info) || !info.dli_fname)
+    if (!own_path(own, sizeof(own)))
         return NULL;
-    slash = strrchr(info.dli_fname, '/');
-    return dk_text("%.*s/../helpers/docker-helper", slash ? (int)(slash - info.dli_fname) : 1,
-                   slash ? info.dli_fname : ".");
+    slash = strrchr(own, '/');
+    return dk_text("%.*s/../helpers/docker-helper", slash ? (int)(slash - own) : 1,
+                   slash ? own : ".");
 }
 
 static bool read_whole(int fd, struct bytes *ret)

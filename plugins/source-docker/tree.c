@@ -102,6 +102,20 @@ static int check_kind(struct dk_tree *t, uint32_t mode)
     return BAKE_OK;
 }
 
+/* A link is no way to what a label may not name. */
+static int follow(struct dk_tree *t, const char *to)
+{
+    char *path = NULL;
+    const char *why = dk_path_normal(to, &path);
+    if (why)
+        return bake_fail(t->ctx, BAKE_E_UNSUPPORTED,
+                         "'%s' of container '%s' is a link to '%s', which %s", t->item->path,
+                         t->item->container->name, to, why);
+    free(t->root);
+    t->root = path;
+    return path ? BAKE_OK : dk_nomem(t->ctx);
+}
+
 /* Follows links as the container would, and sets t->root. */
 static int find_root(struct dk_tree *t, bool *ret_is_dir)
 {
@@ -117,9 +131,8 @@ static int find_root(struct dk_tree *t, bool *ret_is_dir)
                 rc = bake_fail(t->ctx, BAKE_E_NOTFOUND,
                                "'%s' of container '%s' is a link that leads nowhere", t->item->path,
                                c->name);
-            free(t->root);
-            t->root = st.link;
-            st.link = NULL;
+            if (rc == BAKE_OK)
+                rc = follow(t, st.link);
             dk_stat_release(&st);
             if (rc != BAKE_OK)
                 return rc;

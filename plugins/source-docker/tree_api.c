@@ -68,7 +68,8 @@ static void report(const struct dk_tree *t, const char *path, const char *fmt, c
     free(subject);
 }
 
-static int failed(struct dk_tree *t, int rc)
+/* reading: of an entry's data, which the engine then names. */
+static int failed(struct dk_tree *t, int rc, bool reading)
 {
     struct dk_fetch *f = t->fetch;
     const char *last = f->last.data ? f->last.data : ".";
@@ -82,7 +83,7 @@ static int failed(struct dk_tree *t, int rc)
         return bake_fail(t->ctx, rc, "the daemon's archive of '%s': %s", t->shown,
                          dk_tarin_why(f->tar));
     f->broken = BAKE_E_IO;
-    if (first)
+    if (first && !reading)
         report(t, last, "this or what follows it is missing in the daemon's archive of ", t->shown);
     return bake_fail(t->ctx, BAKE_E_IO,
                      "the daemon's archive of '%s' breaks off at '%s', what follows is missing: "
@@ -138,7 +139,7 @@ int dk_fetch_next(struct dk_tree *t, struct bake_entry *ret)
             return f->broken;
         int rc = dk_tarin_next(f->tar, ret);
         if (rc != BAKE_OK)
-            return rc < 0 ? failed(t, rc) : rc;
+            return rc < 0 ? failed(t, rc, false) : rc;
         rc = excluded(t, ret, &out);
         if (rc == BAKE_OK && tar_text_set(&f->last, ret->path, strlen(ret->path)) != BAKE_OK)
             rc = dk_nomem(t->ctx);
@@ -163,7 +164,7 @@ int dk_fetch_read(struct dk_tree *t, struct bake_out *out)
     if (t->ctx->host->cancelled(t->ctx))
         return bake_fail(t->ctx, BAKE_E_CANCELLED, "cancelled");
     int rc = dk_tarin_read(f->tar, out);
-    return rc < 0 ? failed(t, rc) : rc;
+    return rc < 0 ? failed(t, rc, true) : rc;
 }
 
 /* ---- helper containers ----------------------------------------------------------------------- */

@@ -56,6 +56,7 @@ class BoxBench(held.HeldBench):
         """A PostgreSQL whose pg_dumpall is a script."""
         files = {"/usr/local/bin/psql": PSQL, "/usr/local/bin/pg_dumpall": "#!/bin/sh\n" + dump,
                  **more.pop("files", {})}
+        files.pop(more.pop("without", None), None)
         labels = {"backup.database.pg_dumpall": "true", **more.pop("labels", {})}
         return self.box(service, labels=labels, files=files, **more)
 
@@ -89,9 +90,8 @@ class BoxBench(held.HeldBench):
         """A run; afterwards all that ran before runs, and nothing of ours is left."""
         before = self.bed.running()
         result = self.run_json(pipeline, code=code, **more)
-        if code is not None:
-            self.assertEqual(result.summary["status"], {0: "ok", 3: "partial"}.get(code, "failed"),
-                             str(result))
+        self.assertEqual(result.summary["status"],
+                         {0: "ok", 1: "failed", 3: "partial"}[result.code], str(result))
         self.assertEqual(self.bed.running(), before, str(result))
         self.assertEqual(self.duties(), [])
         self.assertEqual(self.ours(), ([], []))

@@ -131,7 +131,16 @@ class Proxy:
         finally:
             for s in (client, daemon):
                 if s:
-                    s.close()
+                    end(s)
+
+
+def end(s):
+    """Also for a thread that still waits for it: close() alone would leave it open."""
+    try:
+        s.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    s.close()
 
 
 def pipe(source, sink):

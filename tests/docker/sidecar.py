@@ -2,6 +2,7 @@
 daemon's socket mounted, and a folder of the test's for its pipelines and its store."""
 import os
 import struct
+import time
 
 import bake
 import bed
@@ -20,12 +21,13 @@ class SidecarBench(held.HeldBench):
         super().setUpClass()
         tree = packages.unpack(os.path.join(cls.bed.cache, "packages"))
         image = images.sidecar(tree, cls.bed.folder, bake.BUILD)
-        cls.bed.api("POST", "/images/load?quiet=1", image)
+        cls.bed.api("POST", "/images/load?quiet=1", image, raw=True)
+        cls.bed.api("POST", "/images/prune")  # the one of another build
 
     def setUp(self):
         super().setUp()
-        for name in ["store", "etc"]:
-            os.makedirs(self.path(name))
+        os.makedirs(self.path("store"))
+        self.before = time.time()
 
     # ---- pipelines, by the path that they have here and there ----
 
@@ -35,17 +37,18 @@ class SidecarBench(held.HeldBench):
 
     # ---- the container ----
 
-    def side(self, *args, binds=(), name=None, socket=None, labels=None, state=None, start=True):
-        """Runs the program with these arguments; its container's name. state: a volume."""
+    def side(self, *args, binds=(), name=None, socket=None, labels=None, state=None, host=None):
+        """Runs the program with these arguments; its container's name. state: a volume; host: how it
+        calls itself, as this machine if nothing is said."""
         name = name or self.name
         binds = [f"{socket or self.bed.socket}:{SOCKET}", f"{self.work}:{self.work}", *binds]
         if state:
             binds.append(f"{state}:/var/lib/bakengine")
         body = {"Image": images.SIDECAR, "Cmd": ["bakengine", *map(str, args)], "Labels": labels or {},
+                "Hostname": os.uname().nodename if host is None else host,
                 "HostConfig": {"Binds": binds, "NetworkMode": "none"}}
         self.bed.api("POST", f"/containers/create?name={name}", body)
-        if start:
-            self.bed.api("POST", f"/containers/{name}/start")
+        self.bed.api("POST", f"/containers/{name}/start")
         return name
 
     def over(self, name=None):

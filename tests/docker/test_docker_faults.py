@@ -86,65 +86,67 @@ class NoDaemon(BoxBench):
 
 
 class Reading(BoxBench):
-    """Two services; what happens to one of them is not the other's fault."""
+    """What happens to one service is not the others' fault."""
 
-    def two(self, first=None, **more):
+    def two(self, **more):
         """"bad", and "good" that must be backed up whatever happens."""
-        self.keeper("good", binds=self.data("good"))
-        return (first or self.keeper)("bad", binds=self.data("bad"), **more)
+        self.filled("good")
+        self.filled("bad", **more)
 
-    def keeper(self, service, *paths, binds=None, **more):
-        return super().keeper(service, *paths, **({"HostConfig": {"Binds": [binds]}} if binds else {}),
-                              **more)
+    def filled(self, service, **more):
+        return self.keeper(service, HostConfig={"Binds": [self.data(service)]}, **more)
 
-    def one_bad(self, *texts, rules=(), **options):
-        """The container "bad" fails with these words; the other one is good, also in the backup."""
-        options.setdefault("read", "api")
-        pipeline = self.pipe(rules, **options)
-        result = self.go(pipeline, code=3)
-        self.assert_status(result, bad="failed", good="ok")
-        self.assert_says(result, *texts)
-        self.bake("verify", pipeline, code=(0, 3))
-        return result
+    def of(self, service):
+        """Requests for the service's files."""
+        return rf"^GET \S*/{self.id('odd-' + service)}/archive"
 
     def id(self, name):
         return self.bed.inspect(name)["Id"]
 
+    def errors(self, result):
+        """Service -> why its component failed."""
+        return {c["name"].split("/")[1]: c.get("error", "") + c.get("hint", "")
+                for c in result.of("component")}
+
+    def all_bad(self, faults, **options):
+        """A service for each of the faults, and one without: only that one is good."""
+        names = {f"bad{i}": do for i, do in enumerate(faults)}
+        for name in [*names, "good"]:
+            self.filled(name)
+        rules = [rule(self.of(name), do) for name, do in names.items()]
+        pipeline = self.pipe(rules, read="api", consistency="none", **options)
+        result = self.go(pipeline, code=3)
+        self.assert_status(result, good="ok", **dict.fromkeys(names, "failed"))
+        self.assertEqual([r.hits > 0 for r in rules], [True] * len(rules))
+        self.bake("verify", pipeline)
+        errors = self.errors(result)
+        return [(do, f"odd-{name}", errors[name]) for name, do in names.items()]
+
     def test_errors_of_one(self):
-        bad = self.id(self.two())
-        of_bad = rf"^GET \S*/{bad}/archive"
-        for do, text in [("status:500", "the proxy says no"), ("status:503", "the proxy says no"),
-                         ("status:404", "the proxy says no"), ("reset", "closed without an answer"),
-                         ("hang", "nothing was heard for 1 s"), ("cut:5000", "/data"),
-                         ("stall:5000:30", "nothing was heard for 1 s")]:
-            with self.subTest(do=do):
-                self.one_bad("odd-bad" if do.startswith("status:404") else "", text,
-                             rules=[rule(of_bad, do)], timeout="1s")
+        faults = {"status:500": "the proxy says no", "status:503": "the proxy says no",
+                  "reset": "closed without an answer", "hang": "nothing was heard for 1 s",
+                  "cut:5000": "cut off", "stall:5000:30": "nothing was heard for 1 s"}
+        for do, name, error in self.all_bad(faults, timeout="1s"):
+            for text in [faults[do], name, "/data"]:
+                self.assertIn(text, error, do)
 
     def test_truncated_tar_with_200(self):
-        bad = self.id(self.two())
-        for n in [0, 512, 1024, 3000, 9 * 512]:
-            with self.subTest(n=n):
-                result = self.go(self.pipe([rule(rf"^GET \S*/{bad}/archive", f"end:{n}")],
-                                           read="api"), code=3)
-                seen = self.status(result)
-                self.assertEqual(seen["odd/good/volumes/data"], "ok")
-                self.assertIn(seen["odd/bad/volumes/data"], ("failed", "partial"), str(result))
-                self.assert_says(result, "'/data'", "breaks off")
+        for do, _, error in self.all_bad([f"end:{n}" for n in (0, 512, 1024, 3000, 9 * 512)]):
+            self.assertIn("the daemon's archive of '/data' breaks off at", error, do)
 
     def test_a_file_shrinks_while_it_is_read(self):
         """The real thing: from there on the daemon's archive lacks everything, and it says 200."""
         self.two(labels={"backup.consistency": "none"})
         big = os.path.join(self.bed.volume("odd_bad"), "d0", "f00000")
         self.random_file(big, 8 << 20)
-        gate = rule(rf"^GET \S*/{self.id('odd-bad')}/archive", "gate:20000")
+        gate = rule(self.of("bad"), "gate:20000")
         threading.Thread(target=lambda: gate.reached.wait() and (os.truncate(big, 100), gate.open()),
                          daemon=True).start()
         result = self.go(self.pipe([gate], read="api"), code=3)
         self.assertTrue(gate.reached.is_set())
-        self.assertEqual(self.status(result)["odd/good/volumes/data"], "ok")
-        self.assertIn(self.status(result)["odd/bad/volumes/data"], ("failed", "partial"))
-        self.assert_says(result, "breaks off", "d0/f00000", "shrank", "consistency")
+        self.assert_status(result, bad="failed", good="ok")
+        for text in ["breaks off at 'd0/f00000'", "shrank", "consistency"]:
+            self.assertIn(text, self.errors(result)["bad"])
 
     def test_the_lock_while_a_body_is_read(self):
         """Three paths of one container, each as slow as the daemon's silence may almost be: whoever
@@ -160,7 +162,7 @@ class Reading(BoxBench):
     def test_removed_in_the_middle(self):
         """While its files are sent the daemon keeps it; so the removal comes right after."""
         self.two()
-        gate = rule(rf"^GET \S*/{self.id('odd-bad')}/archive", "gate:9000")
+        gate = rule(self.of("bad"), "gate:9000")
         def remove():
             gate.reached.wait()
             threading.Timer(0.5, gate.open).start()
@@ -196,7 +198,8 @@ class Reading(BoxBench):
         self.assertEqual(self.status(result), {"plain": "ok"})
 
     def test_one_that_cannot_be_inspected(self):
-        bad = self.id(self.two())
+        self.two()
+        bad = self.id("odd-bad")
         result = self.go(self.pipe([rule(rf"^GET \S*/{bad}/json", "hang")], timeout="1s"), code=3)
         self.assert_status(result, bad=None, good="ok")
         self.assert_says(result, "odd-bad", "does not answer for this container")
@@ -214,21 +217,20 @@ class Holding(BoxBench):
             with self.subTest(late=late):
                 self.sweep()
                 self.up()
-                stop = rule(r"^POST \S*/odd-one/stop|^POST \S*/stop", f"late:{late}", times=1)
-                result = self.go(self.pipe([stop], timeout="1s", stop_timeout="1s"), code=(0, 3))
+                stop = rule(r"^POST \S*/stop", f"late:{late}", times=1)
+                begin = self.before = time.time()
+                result = self.go(self.pipe([stop], timeout="1s", stop_timeout="1s", plain=True),
+                                 code=(0, 3))
                 self.assertEqual(stop.hits, 1, str(result))
-                time.sleep(max(0, self.late_until(late) - time.time()))
+                time.sleep(max(0, begin + late + 2 - time.time()))  # nothing is on its way now
                 self.assertEqual(self.bed.running("odd"), ["odd-one", "odd-two"], str(result))
-                self.assertEqual(len(self.happened("die")), len(self.happened("start")) - 2)
+                self.assertIn(self.first_stopped, self.happened("die"))
 
-    def late_until(self, late):
-        """When whatever was under way has happened."""
-        return self.before + late + 4
+    first_stopped = "odd-one"
 
     def test_stops_that_fail(self):
         self.up()
-        for do, text in [("status:500", "the proxy says no"), ("status:503", "the proxy says no"),
-                         ("reset", "closed without an answer")]:
+        for do, text in [("status:500", "the proxy says no"), ("reset", "closed without an answer")]:
             with self.subTest(do=do):
                 result = self.go(self.pipe([rule(r"^POST \S*/stop", do)], plain=True,
                                            stop_timeout="1s", timeout="1s"), code=3)
@@ -238,7 +240,7 @@ class Holding(BoxBench):
 
     def test_starts_that_fail_at_first(self):
         self.up()
-        for do in ["status:500", "status:503", "reset", "hang"]:
+        for do in ["status:500", "reset", "hang"]:
             with self.subTest(do=do):
                 start = rule(r"^POST \S*/start", do, times=2)
                 self.go(self.pipe([start], timeout="1s"))
@@ -249,55 +251,59 @@ class Holding(BoxBench):
         self.up()
         for name in ["odd-one", "odd-two"]:
             self.bed.api("POST", f"/containers/{name}/stop?t=1")
+        self.before = time.time()
         for read in ["api", "direct"]:
             pipeline = self.pipe(read=read, name=read)
             result = self.go(pipeline)
             self.assert_status(result, one="ok", two="ok")
             self.assertEqual(self.bed.running("odd"), [])
-        self.assertEqual(self.happened("start"), ["odd-one", "odd-two"])
+        self.assertEqual(self.happened("start", "die"), [])
 
     def test_hold_takes_too_long(self):
         self.up()
         slow = rule(ARCHIVE, "gate:9000", times=1)
         result = self.go(self.pipe([slow], read="api", hold={"max": "2s"}, parallel=1), code=3)
-        self.assert_says(result, "2s")
+        self.assert_says(result, "held for 2.0s")
         self.assertIn("failed", self.status(result).values())
 
 
 class Dumps(BoxBench):
     """Pretended servers: what their dump does is theirs to decide."""
 
-    def fails(self, code, *texts, rules=(), **more):
-        """The dump of "bad" fails with these words, that of "good" does not."""
-        self.sweep()
-        self.server("bad", code, **more)
+    def all_fail(self, servers, **options):
+        """servers: (script, texts[, more of the server]). Each dump fails with its words; one that has
+        nothing wrong does not."""
+        for i, (code, _, *more) in enumerate(servers):
+            self.server(f"bad{i}", code, **(more[0] if more else {}))
         self.server("good", self.good_dump())
-        pipeline = self.pipe(rules, name=f"t{time.monotonic_ns()}")
+        pipeline = self.pipe(**options)
         result = self.go(pipeline, code=3)
-        self.assert_status(result, bad="failed", good="ok")
-        self.assert_says(result, "odd-bad", *texts)
-        self.assertNotEqual(self.bake("cat", pipeline, "latest", "odd/bad/database/pg_dumpall.sql",
-                                      code=None).code, 0)
+        self.assert_status(result, good="ok", **{f"bad{i}": "failed" for i in range(len(servers))})
+        for i, (code, texts, *_) in enumerate(servers):
+            error, = [c for c in result.of("component") if f"/bad{i}/" in c["name"]]
+            for text in [f"'odd-bad{i}'", *texts]:
+                self.assertIn(text, error["error"] + error.get("hint", ""), code)
+            self.assertNotEqual(self.bake("cat", pipeline, "latest", error["name"], code=None).code, 0)
+        return result
 
     def test_bad_ends(self):
         whole = self.good_dump()
-        for code, texts in [
-                ("echo 'error: out of luck' >&2", ["wrote nothing", "out of luck"]),
-                ("exit 0", ["wrote nothing", "it said nothing"]),
-                (f"{whole}\necho 'fatal: no' >&2; exit 3", ["exit status 3", "fatal: no"]),
-                (whole.split("printf -- '\\n")[0], ["the dump's end is missing"]),
-                (f"{whole}\necho 'drop table x;'", ["the dump's end is missing"]),
-                (f"{whole}\nkill -9 $$", ["exit status 137"])]:
-            with self.subTest(code=code):
-                self.fails(code, *texts)
+        self.all_fail([
+            ("echo 'error: out of luck' >&2", ["wrote nothing", "out of luck"]),
+            ("exit 0", ["wrote nothing", "it said nothing"]),
+            (f"{whole}\necho 'fatal: no' >&2; exit 3", ["exit status 3", "fatal: no"]),
+            (whole.split("printf -- '\\n")[0], ["the dump's end is missing"]),
+            (f"{whole}\necho 'drop table x;'", ["the dump's end is missing"]),
+            (f"{whole}\nkill -9 $$", ["exit status 137"])])
 
     def test_what_cannot_be_run(self):
-        with self.subTest("no shell"):
-            self.fails("", "sh", files={"/usr/local/sbin/sh": "no program"}, Cmd=["sleep", "1000"])
-        with self.subTest("no dump program"):
-            self.fails("", "pg_dumpall", files={"/usr/local/bin/pg_dumpall": "#!/no/such/program\n"})
-        with self.subTest("no client"):
-            self.fails("", "psql", files={"/usr/local/bin/psql": "#!/no/such/program\n"})
+        sleep = {"Cmd": ["sleep", "1000"]}
+        self.all_fail([
+            ("", ["/usr/local/sbin/sh", "a shell must be in it"],
+             {"files": {"/usr/local/sbin/sh": "no program"}, **sleep}),
+            ("", ["pg_dumpall: not found"],
+             {"files": {"/usr/local/bin/pg_dumpall": "#!/no/such/program\n"}}),
+            ("", ["has no program 'psql'"], {"without": "/usr/local/bin/psql"})])
 
     def test_user_that_is_not_there(self):
         self.server("bad", self.good_dump(), User="app")

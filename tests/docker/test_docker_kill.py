@@ -118,7 +118,7 @@ class NobodyLeft(held.HeldBench):
         for name in self.held:
             self.assertIn(f"'{name}'", result.text)
         self.assertEqual(self.duties(), [])
-        self.assertNotIn("HINT", self.bake("list", pipeline, code=None).text.replace("bakengine run", ""))
+        self.assertNotIn("--redeem", self.bake("list", pipeline, code=None).text)
         self.assertEqual(self.bed.running(self.project), self.running)
 
     def test_next_run(self):
