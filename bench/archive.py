@@ -260,7 +260,7 @@ def machine(options):
                 break
     kind = first_line(["stat", "-f", "-c", "%T", options.work])
     return (f"{datetime.date.today()}, {first_line([options.bakengine, '--version'])}; {model}, "
-            f"{len(os.sched_getaffinity(0))} cores; Linux {os.uname().release.split("-")[0]}; {kind}; "
+            f"{len(os.sched_getaffinity(0))} cores; Linux {os.uname().release.split('-')[0]}; {kind}; "
             f"{first_line(['tar', '--version'])}; {first_line(['zstd', '--version'])}.")
 
 

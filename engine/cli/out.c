@@ -67,11 +67,11 @@ static double real(const json_t *e, const char *key)
 static void say_warning(const json_t *e)
 {
     const char *severity = bk_event_str(e, "severity"), *component = bk_event_str(e, "component");
-    const char *subject = bk_event_str(e, "subject");
+    const char *subject = bk_event_str(e, "subject"), *hint = bk_event_str(e, "hint");
     int level = strcmp(severity, "notice") == 0 ? BAKE_LOG_INFO : BAKE_LOG_WARN;
 
-    bk_log(level, "%s%s%s%s%s%s", component, *component ? ": " : "", *subject ? "'" : "", subject,
-           *subject ? "': " : "", bk_event_str(e, "text"));
+    bk_log(level, "%s%s%s%s%s%s%s%s", component, *component ? ": " : "", *subject ? "'" : "",
+           subject, *subject ? "': " : "", bk_event_str(e, "text"), *hint ? "\nHINT: " : "", hint);
 }
 
 static void say_error(const json_t *e)

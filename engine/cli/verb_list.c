@@ -121,6 +121,15 @@ static void list_text(const struct bk_catalog *c)
         list_line(&c->foreign[i], width);
 }
 
+static void list_none(const struct bk_catalog *c)
+{
+    const struct bk_backup *none;
+    struct bk_err why = {0};
+
+    (void)bk_catalog_find(c, "latest", 0, &none, &why);
+    bk_log(BAKE_LOG_INFO, "%s\nHINT: %s", why.text, why.hint);
+}
+
 int bk_verb_list(struct bk_cli *cli, struct bk_err *err)
 {
     struct bk_view v;
@@ -131,7 +140,7 @@ int bk_verb_list(struct bk_cli *cli, struct bk_err *err)
     if (cli->args.json)
         rc = list_json(v.catalog, err);
     else if (v.catalog->n + v.catalog->n_foreign == 0)
-        bk_log(BAKE_LOG_INFO, "there is no backup yet\nHINT: 'bakengine run' makes one");
+        list_none(v.catalog);
     else
         list_text(v.catalog);
     bk_view_close(&v);

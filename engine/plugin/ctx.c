@@ -35,6 +35,31 @@ static BAKE_PRINTF(3, 0) void clean_vformat(char *out, size_t cap, const char *f
     bk_buf_wipe(&b); /* there may have been a secret in it */
 }
 
+#define HINT "\nHINT: "
+
+/* As clean_vformat(); what to do about it stays a line of its own, if the plugin has meant one. */
+static BAKE_PRINTF(3, 0) void clean_vreport(char *out, size_t cap, const char *fmt, va_list ap)
+{
+    struct bk_buf b = BK_BUF_INIT;
+    char *hint = NULL;
+    if (bk_buf_vprintf(&b, fmt, ap) < 0) {
+        (void)snprintf(out, cap, "(out of memory)");
+        return;
+    }
+    for (char *p = b.data; strstr(fmt, HINT) && p && (p = strstr(p, HINT)); p++)
+        hint = p;
+    if (hint)
+        *hint = '\0';
+    clean_text(out, cap, b.data ? b.data : "");
+    size_t n = strlen(out);
+    if (hint && cap - n > sizeof(HINT)) {
+        memcpy(out + n, HINT, sizeof(HINT));
+        n += sizeof(HINT) - 1;
+        clean_text(out + n, cap - n, hint + sizeof(HINT) - 1);
+    }
+    bk_buf_wipe(&b);
+}
+
 static BAKE_PRINTF(3, 0) void host_vlog(struct bake_ctx *c, int level, const char *fmt, va_list ap)
 {
     char text[TEXT_CAP];
@@ -71,7 +96,7 @@ static BAKE_PRINTF(4, 0) void host_vreport(struct bake_ctx *c, int severity, con
 {
     struct bk_ctx *ctx = ctx_of(c);
     char text[TEXT_CAP], about[TEXT_CAP] = "";
-    clean_vformat(text, sizeof(text), fmt, ap);
+    clean_vreport(text, sizeof(text), fmt, ap);
     if (subject)
         clean_text(about, sizeof(about), subject);
     /* What we do not know may be worse than what we do. */

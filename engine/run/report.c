@@ -1,6 +1,7 @@
 /* Events and the ticker. */
 #include "run/report.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -57,6 +58,9 @@ static void set_masked(json_t *event, const char *key, const char *text)
 void bk_event_note(struct bk_reporter *r, int severity, const char *component, const char *subject,
                    const char *text)
 {
+    static const char mark[] = "\nHINT: ";
+    const char *hint = text ? strstr(text, mark) : NULL;
+    char *first BK_FREE = hint ? strndup(text, (size_t)(hint - text)) : NULL;
     json_t *e = bk_event("warning");
 
     bk_json_set_str(e, "severity",
@@ -65,7 +69,8 @@ void bk_event_note(struct bk_reporter *r, int severity, const char *component, c
                                                : "warning");
     bk_json_set_str(e, "component", component);
     set_masked(e, "subject", subject && *subject ? subject : NULL);
-    set_masked(e, "text", text);
+    set_masked(e, "text", first ? first : text);
+    set_masked(e, "hint", hint && first ? hint + sizeof(mark) - 1 : NULL);
     bk_event_send(r, e);
 }
 

@@ -141,6 +141,7 @@ void bk_catalog_free(struct bk_catalog *c)
     for (size_t i = 0; i < c->n_foreign; i++)
         backup_release(&c->foreign[i]);
     free(c->foreign);
+    free(c->elsewhere);
     free(c);
 }
 
@@ -222,26 +223,43 @@ static int note_bundles(const struct bk_backup *b, struct names *names, struct b
     return BAKE_OK;
 }
 
+/* One that was not asked for: is it another host's? *newest_ns: of those so far. */
+static int note_elsewhere(const struct bk_backup *b, const char *pipeline, int64_t *newest_ns,
+                          struct bk_catalog *c, struct bk_err *err)
+{
+    if (!b->manifest || !belongs(b, pipeline, NULL))
+        return BAKE_OK;
+    c->n_elsewhere++;
+    if (c->elsewhere && b->manifest->start_ns < *newest_ns)
+        return BAKE_OK;
+    *newest_ns = b->manifest->start_ns;
+    free(c->elsewhere);
+    c->elsewhere = bk_strdup(b->manifest->host);
+    return c->elsewhere ? BAKE_OK : bk_nomem(err);
+}
+
 static int load_all(struct bk_sink *sink, struct names *names, const char *pipeline,
                     const char *host, struct bk_catalog *c, struct bk_err *err)
 {
+    int64_t newest_ns = 0;
+
     c->backups = calloc(names->ids.n + 1, sizeof(*c->backups));
     if (!c->backups)
         return bk_nomem(err);
     for (size_t i = 0; i < names->ids.n; i++) {
         struct bk_backup *b = &c->backups[c->n];
         int rc = read_manifest(sink, names->ids.items[i], b, err);
+        bool wanted = rc >= 0 && belongs(b, pipeline, host);
 
         if (rc >= 0)
             rc = note_bundles(b, names, err);
-        if (rc < 0) {
+        if (rc >= 0 && !wanted)
+            rc = note_elsewhere(b, pipeline, &newest_ns, c, err);
+        if (rc < 0 || !wanted)
             backup_release(b);
+        if (rc < 0)
             return rc;
-        }
-        if (belongs(b, pipeline, host))
-            c->n++;
-        else
-            backup_release(b);
+        c->n += wanted;
     }
     qsort(c->backups, c->n, sizeof(*c->backups), by_start);
     return judge(c, err);

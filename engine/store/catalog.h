@@ -30,6 +30,8 @@ struct bk_catalog {
     size_t n;
     struct bk_backup *foreign; /* by time, oldest first; only with BK_CATALOG_FOREIGN */
     size_t n_foreign;
+    size_t n_elsewhere; /* of the pipeline, too, but of other hosts than the one asked for */
+    char *elsewhere;    /* the newest one's host */
 };
 
 #define BK_CATALOG_RECORDS (1u << 0) /* read the records too */

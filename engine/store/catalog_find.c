@@ -3,12 +3,23 @@
 
 #include <string.h>
 
+/* What a host that goes by another name now, or a new container of a sidecar, is looking for. */
+static int none_here(const struct bk_catalog *c, struct bk_err *err)
+{
+    return bk_fail(err, BK_E_NOSTORE,
+                   "there is no backup of this host, but %zu of others, the newest of '%s'\n"
+                   "HINT: --host '%s', or --host '*' for all",
+                   c->n_elsewhere, c->elsewhere, c->elsewhere);
+}
+
 static int none_found(const struct bk_catalog *c, int64_t before_ns, struct bk_err *err)
 {
     if (before_ns > 0 && c->n + c->n_foreign > 0)
         return bk_fail(err, BK_E_NOSTORE,
                        "there is no backup from then or before\n"
                        "HINT: 'bakengine list' shows which there are");
+    if (c->n_elsewhere > 0)
+        return none_here(c, err);
     return bk_fail(err, BK_E_NOSTORE, "there is no backup yet\nHINT: 'bakengine run' makes one");
 }
 
@@ -65,6 +76,8 @@ int bk_catalog_latest_with(const struct bk_catalog *c, const char *stack, int64_
     const struct bk_backup *own = newest_with(c->backups, c->n, stack, before_ns);
     const struct bk_backup *foreign = newest_with(c->foreign, c->n_foreign, stack, before_ns);
 
+    if (!own && !foreign && c->n == 0 && c->n_elsewhere > 0)
+        return none_here(c, err);
     if (!own && !foreign)
         return bk_fail(err, BK_E_NOSTORE,
                        "there is no backup of the stack '%s'%s\n"

@@ -200,8 +200,13 @@ int dk_get(struct dk_api *api, struct bake_ctx *ctx, const char *path, json_t **
 int dk_post(struct dk_api *api, struct bake_ctx *ctx, const char *path, const json_t *body,
             json_t **ret)
 {
+    static const char create[] = "/containers/create?name=";
     struct dk_ask a = {.method = "POST", .path = path, .body = body};
-    return dk_ask(api, ctx, &a, ret, NULL);
+    int rc = dk_ask(api, ctx, &a, ret, NULL);
+    if (rc == BAKE_OK && ret && strncmp(path, create, sizeof(create) - 1) == 0)
+        dk_learn_name_of(api, json_string_value(json_object_get(*ret, "Id")),
+                         path + sizeof(create) - 1);
+    return rc;
 }
 
 int dk_delete(struct dk_api *api, struct bake_ctx *ctx, const char *path)

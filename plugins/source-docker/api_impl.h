@@ -82,5 +82,6 @@ struct dk_short dk_short(const char *id);
 /* The container's name, where it was inspected before; else as above. */
 struct dk_short dk_called(struct dk_api *api, const char *id);
 void dk_learn_name(struct dk_api *api, const json_t *inspected);
+void dk_learn_name_of(struct dk_api *api, const char *id, const char *name);
 
 #endif

@@ -12,18 +12,23 @@ struct dk_short dk_short(const char *id)
     return s;
 }
 
-void dk_learn_name(struct dk_api *api, const json_t *inspected)
+void dk_learn_name_of(struct dk_api *api, const char *id, const char *name)
 {
-    const char *id = json_string_value(json_object_get(inspected, "Id"));
-    const char *name = json_string_value(json_object_get(inspected, "Name"));
-    if (!id || !name || name[0] != '/' || name[1] == '\0')
+    if (!id || !name[0])
         return;
     (void)pthread_mutex_lock(&api->naming);
     if (!api->names)
         api->names = json_object();
     /* without memory for it the id has to do */
-    (void)json_object_set_new(api->names, id, json_string(name + 1));
+    (void)json_object_set_new(api->names, id, json_string(name));
     (void)pthread_mutex_unlock(&api->naming);
+}
+
+void dk_learn_name(struct dk_api *api, const json_t *inspected)
+{
+    const char *name = json_string_value(json_object_get(inspected, "Name"));
+    if (name && name[0] == '/')
+        dk_learn_name_of(api, json_string_value(json_object_get(inspected, "Id")), name + 1);
 }
 
 struct dk_short dk_called(struct dk_api *api, const char *id)

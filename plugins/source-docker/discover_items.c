@@ -53,8 +53,8 @@ int dk_build_add(struct dk_build *b, struct dk_item *item, const char *who)
     const struct dk_item *other = rc == BAKE_OK ? rival(w, item->name) : NULL;
     if (other && !b->seen->quiet)
         bake_report(b->ctx, BAKE_PARTIAL, item->name,
-                    "cannot be named so for '%s', as '%s' takes its name for '%s': it is not "
-                    "backed up",
+                    "is not backed up for '%s': '%s' of '%s' has that name, or stands in its way\n"
+                    "HINT: give the label, or the service, another name",
                     who, other->name, other->container ? other->container->name : other->stack);
     if (rc == BAKE_OK && !other && w->n_items == b->cap) {
         size_t cap = b->cap ? b->cap * 2 : 16;

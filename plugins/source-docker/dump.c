@@ -80,7 +80,7 @@ static int check_databases(struct dk_dump *d)
                          "container '%s': the user of %s sees no database, and the environment has "
                          "no password of root",
                          d->item->container->name, l->user);
-    bake_report(d->ctx, BAKE_NOTICE, d->item->name,
+    bake_report(d->ctx, BAKE_NOTICE, d->item->container->name,
                 "only the databases of the user of %s are dumped, without accounts: the "
                 "container's environment has no password of root",
                 l->user);
@@ -203,7 +203,7 @@ static int judge(struct dk_dump *d, int code)
                          "'%s' in container '%s' ended well, but the dump's end is missing: %s",
                          tool, name, said);
     if (text[0])
-        bake_report(d->ctx, BAKE_WARNING, d->item->name, "'%s' says: %s", tool, text);
+        bake_report(d->ctx, BAKE_WARNING, d->item->container->name, "'%s' says: %s", tool, text);
     return BAKE_OK;
 }
 

@@ -48,5 +48,7 @@ bool dk_owner_dead(struct dk_source *s, struct bake_ctx *ctx, const char *owner)
 /* Who we are there (self.c). */
 int dk_where_am_i(struct dk_source *s, struct bake_ctx *ctx);
 void dk_where_release(struct dk_where *w);
+/* Warns where the name of this host goes with its container, and with it its backups. */
+void dk_where_check_name(const struct dk_source *s, struct bake_ctx *ctx);
 
 #endif

@@ -78,6 +78,14 @@ static bool writes(const struct dk_world *w, const struct dk_container *c,
     return false;
 }
 
+static bool mounts(const struct dk_container *c, const char *volume)
+{
+    for (size_t i = 0; i < c->n_mounts; i++)
+        if (c->mounts[i].name && strcmp(c->mounts[i].name, volume) == 0)
+            return true;
+    return false;
+}
+
 static bool reaches(const struct dk_world *w, const struct dk_container *c,
                     const struct dk_item *item, const struct dk_container *owner)
 {
@@ -88,7 +96,8 @@ static bool reaches(const struct dk_world *w, const struct dk_container *c,
         struct dk_mount place = {
             .name = item->volume,
             .source = (char *)dk_json_text(dk_volume_json(w->volumes, item->volume), "Mountpoint")};
-        return writes(w, c, &place);
+        /* of a volume by itself everybody is held who mounts it, be it only to read */
+        return mounts(c, item->volume) || writes(w, c, &place);
     }
     return false;
 }

@@ -4,7 +4,6 @@
 
 #include "api.h"
 #include "ops.h"
-#include "place.h"
 #include "promise.h"
 #include "restore.h"
 #include <stdlib.h>
@@ -179,8 +178,6 @@ int dk_redeem(struct bake_ctx *ctx, const void *cfg, const char *what)
     int rc = connect_again(ctx, cfg, host, &s);
     if (rc == BAKE_OK)
         rc = dk_redeem_with(s, ctx, o);
-    if (rc == BAKE_OK) /* what it had made and not yet promised, or only used; else the next run */
-        (void)dk_place_tidy(s, ctx);
     dk_source_free(s);
     json_decref(o);
     return rc;

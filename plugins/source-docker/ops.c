@@ -92,6 +92,7 @@ static int source_plan(void *self, struct bake_component *ret)
         int rc = dk_discover(s, s->ctx, &w);
         if (rc != BAKE_OK)
             return rc;
+        dk_where_check_name(s, s->ctx);
         dk_world_free(s->world);
         s->world = w;
     }

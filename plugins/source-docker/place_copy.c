@@ -3,6 +3,7 @@
 #include "place_impl.h"
 #include "tree.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -279,21 +280,44 @@ int dk_copy_switch(struct dk_place *p, struct bake_ctx *ctx)
     return rc;
 }
 
+static int remove_there(struct dk_source *s, struct bake_ctx *ctx, const struct dk_plan *p,
+                        struct dk_fs_answer *a)
+{
+    struct dk_ground g = {.path = p->bind, .volume = p->volume, .fd = -1};
+    struct dk_fs_order o = {.verb = DK_FS_REMOVE, .a = p->path};
+
+    return dk_ground_do(s, ctx, &g, &o, a);
+}
+
+static bool no_directory(const struct dk_fs_answer *a)
+{
+    return a->error == ENOTDIR || a->error == ELOOP;
+}
+
 /* There was nothing: it goes again. Within an image an empty directory stays. */
 static int vanish(struct dk_source *s, struct bake_ctx *ctx, const struct dk_plan *p,
                   const struct dk_hand *h)
 {
-    struct dk_ground g = {.path = p->bind, .volume = p->volume, .fd = -1};
-    struct dk_fs_order o = {.verb = DK_FS_REMOVE, .a = p->path};
     struct dk_fs_answer a;
     int rc;
 
-    if (!p->container && !dk_helper_lacks(s)) {
-        rc = dk_ground_do(s, ctx, &g, &o, &a);
-        return rc == BAKE_OK && a.error ? dk_place_errno(ctx, p->what, &a, "remove") : rc;
+    if (p->container || dk_helper_lacks(s)) {
+        rc = put_one(s, ctx, h, BAKE_FILE);
+        return rc == BAKE_OK ? put_one(s, ctx, h, BAKE_DIR) : rc;
     }
-    rc = put_one(s, ctx, h, BAKE_FILE);
-    return rc == BAKE_OK ? put_one(s, ctx, h, BAKE_DIR) : rc;
+    rc = remove_there(s, ctx, p, &a);
+    if (rc == BAKE_OK && no_directory(&a)) { /* clear()'s file, if what was to follow never came */
+        rc = put_one(s, ctx, h, BAKE_DIR);
+        if (rc == BAKE_OK || rc == BAKE_E_NOTFOUND)
+            rc = remove_there(s, ctx, p, &a);
+    }
+    if (rc == BAKE_OK && no_directory(&a)) {
+        bake_report(ctx, BAKE_WARNING, p->what,
+                    "leads through a link by now, or through a file; what the restore has "
+                    "written there, if anything, is left");
+        return BAKE_OK;
+    }
+    return rc == BAKE_OK && a.error ? dk_place_errno(ctx, p->what, &a, "remove") : rc;
 }
 
 static int bring_back(struct dk_source *s, struct bake_ctx *ctx, const struct dk_plan *p,

@@ -196,7 +196,7 @@ int dk_plan_parse(struct bake_ctx *ctx, const json_t *j, struct dk_plan *ret)
     ret->absent = json_is_true(json_object_get(j, "absent"));
     ret->file = json_is_true(json_object_get(j, "file"));
     if (way && (ret->way == DK_WAY_COPY || strcmp(way, "exchange") == 0) && take_all(j, ret) &&
-        sound(ret))
+        (ret->way == DK_WAY_COPY || json_object_get(j, "new")) && sound(ret))
         return BAKE_OK;
     dk_plan_release(ret);
     return bake_fail(ctx, BAKE_E_CORRUPT, "what was noted about a restored directory is damaged");

@@ -400,7 +400,13 @@ int dk_restore_end(void *self, struct bake_ctx *ctx, const char *group, int good
 
 int dk_restore_redeem(struct dk_source *s, struct bake_ctx *ctx, const json_t *what)
 {
-    return rs_undo(s, ctx, what, true);
+    int rc = rs_undo(s, ctx, what, true);
+    if (rc == BAKE_OK) { /* helpers that it was using; what fails is left to the next run */
+        struct rs_hush h;
+        rs_hush(&h, ctx);
+        (void)dk_place_tidy(s, &h.ctx);
+    }
+    return rc;
 }
 
 void dk_restores_free(struct dk_source *s)

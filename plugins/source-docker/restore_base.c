@@ -2,6 +2,8 @@
 #include "restore_flow.h"
 #include "restore_impl.h"
 
+#include <stdio.h>
+
 /* A server that makes its data directory anew takes longer than one that starts. */
 #define FIRST_START_MS 300000
 
@@ -25,14 +27,38 @@ static int start_one(struct dk_restore *r, struct bake_ctx *ctx, const struct rs
     return rc;
 }
 
+/* What it wrote may hold passwords, so it is left where it is. */
+static int not_ready(struct dk_restore *r, struct bake_ctx *ctx, const struct rs_part *p,
+                     const struct rs_hush *why, int rc)
+{
+    const char *name = p->container->name;
+    struct rs_hush h;
+    struct rs_state state;
+    char how[40] = "";
+    rs_hush(&h, ctx);
+    if (rs_state(r->s, &h.ctx, p->container->id, &state) != BAKE_OK ||
+        (state.running && !state.restarting && state.restarts == 0))
+        return bake_fail(ctx, rc, "%s", why->text);
+    if (state.exit_code != 0) /* 0 once it runs again */
+        (void)snprintf(how, sizeof(how), " with exit status %lld", (long long)state.exit_code);
+    return bake_fail(ctx, BAKE_E_CHILD,
+                     "container '%s' ended%s before its database was ready\n"
+                     "HINT: 'docker logs %s' says why",
+                     name, how, name);
+}
+
 static int await_one(struct dk_restore *r, struct bake_ctx *ctx, const struct rs_part *p)
 {
     uint64_t patience = r->s->cfg->health_timeout;
+    struct rs_hush h;
     if (patience < FIRST_START_MS)
         patience = FIRST_START_MS;
     bake_log(ctx, BAKE_LOG_INFO, "waiting for database '%s'", p->container->name);
-    int rc = dk_database_ready(r->s, ctx, p->container, p->kind, patience);
-    return rc == BAKE_OK ? rs_check_server(r, ctx, p) : rc;
+    rs_hush(&h, ctx);
+    int rc = dk_database_ready(r->s, &h.ctx, p->container, p->kind, patience);
+    if (rc == BAKE_OK)
+        return rs_check_server(r, ctx, p);
+    return rc == BAKE_E_CANCELLED ? rc : not_ready(r, ctx, p, &h, rc);
 }
 
 int rs_databases_up(struct dk_restore *r, struct bake_ctx *ctx)

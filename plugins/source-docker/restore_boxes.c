@@ -117,7 +117,9 @@ int rs_state(struct dk_source *s, struct bake_ctx *ctx, const char *id, struct r
     *ret = (struct rs_state){
         .running = json_is_true(json_object_get(state, "Running")),
         .paused = json_is_true(json_object_get(state, "Paused")),
+        .restarting = json_is_true(json_object_get(state, "Restarting")),
         .exit_code = json_integer_value(json_object_get(state, "ExitCode")),
+        .restarts = json_integer_value(json_object_get(got, "RestartCount")),
     };
     copy_text(ret->started_at, sizeof(ret->started_at), json_object_get(state, "StartedAt"));
     copy_text(ret->finished_at, sizeof(ret->finished_at), json_object_get(state, "FinishedAt"));

@@ -164,8 +164,12 @@ static int unplaced(struct rs_part *p, const char *why)
 int rs_files_open(struct dk_restore *r, struct bake_ctx *ctx, struct rs_part *p)
 {
     const char *dir = working_dir(r);
-    if (r->renamed)
-        return unplaced(p, "its files are used by the stack of the old name");
+    if (r->renamed) { /* and the new stack runs without */
+        p->found = RS_WITHIN;
+        (void)snprintf(p->why, sizeof(p->why), "is left out: the files belong to stack '%s'",
+                       r->stack);
+        return BAKE_OK;
+    }
     if (r->s->where.away || !dk_api_local(r->s->api))
         return unplaced(p, "the project's directory is on another machine than this program; "
                            "restore --target writes its files to a directory of your choice");

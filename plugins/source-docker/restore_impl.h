@@ -16,7 +16,8 @@ enum rs_found {
     RS_NOT_YET = 0,
     RS_HERE,   /* it goes to container and path, or to a volume */
     RS_ALONE,  /* its service is gone, its volume is restored by the recorded name */
-    RS_WITHIN, /* another chosen component holds the same directory, or one above it */
+    RS_WITHIN, /* another chosen component holds the same directory, or one above it; or it is not
+                * needed */
     RS_GONE,   /* there is no place for it any more */
 };
 
@@ -150,8 +151,8 @@ bool rs_shall_run(const struct dk_restore *r, const struct rs_box *b); /* at a g
 int rs_run_stack(struct dk_restore *r, struct bake_ctx *ctx);
 /* State of a container as the daemon says it now. BAKE_END: it is gone. */
 struct rs_state {
-    bool running, paused;
-    int64_t exit_code;
+    bool running, paused, restarting; /* restarting: it ended, and will be started again */
+    int64_t exit_code, restarts;      /* restarts: by the daemon, since it was started last */
     char started_at[64], finished_at[64];
 };
 int rs_state(struct dk_source *s, struct bake_ctx *ctx, const char *id, struct rs_state *ret);
@@ -174,6 +175,7 @@ int rs_undo(struct dk_source *s, struct bake_ctx *ctx, const json_t *doc, bool d
 /* ---- restore_keep.c: what a good restore replaced ---------------------------------------------
  */
 
+#define RS_KEPT "bakengine-kept-"
 char *rs_kept_name(void); /* a new index volume's; NULL: out of memory */
 int rs_keep(struct dk_source *s, struct bake_ctx *ctx, const char *name, const json_t *doc);
 /* Takes out of the document the directories of what the restore made: nothing old is kept of them.

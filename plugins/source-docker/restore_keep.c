@@ -19,8 +19,7 @@ char *rs_kept_name(void)
     unsigned char b[6];
     char *ret = NULL;
     if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b) ||
-        asprintf(&ret, "bakengine-kept-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4],
-                 b[5]) < 0)
+        asprintf(&ret, RS_KEPT "%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5]) < 0)
         return NULL;
     return ret;
 }

@@ -61,9 +61,22 @@ static bool taken_over(struct undo *u, const char **ret_name)
     return false;
 }
 
+/* The same whenever the same document is redeemed: whoever does it may be killed as well. */
+static char *kept_name(const struct undo *u)
+{
+    const char *noted = text(u->doc, "kept");
+    const char *nonce = text(json_array_get(json_object_get(u->doc, "places"), 0), "nonce");
+    char *ret = NULL;
+    if (noted[0])
+        return strdup(noted);
+    if (!nonce[0])
+        return rs_kept_name();
+    return asprintf(&ret, RS_KEPT "%.12s", nonce) < 0 ? NULL : ret;
+}
+
 static int leave_it(struct undo *u, const char *name)
 {
-    char *kept = rs_kept_name();
+    char *kept = kept_name(u);
     int rc = kept ? rs_keep(u->s, u->ctx, kept, u->doc) : dk_nomem(u->ctx);
     free(kept);
     if (rc == BAKE_OK)
@@ -80,13 +93,11 @@ static int leave_it(struct undo *u, const char *name)
 static int go_on(struct undo *u)
 {
     const json_t *list = json_object_get(u->doc, "containers");
-    const char *name = text(u->doc, "kept");
-    char *fresh = name[0] ? NULL : rs_kept_name();
+    char *name = kept_name(u);
     json_t *doc = json_deep_copy(u->doc), *dropped = NULL;
     json_t *keep = doc ? rs_without_made(doc, &dropped) : NULL;
-    int rc = keep && (name[0] || fresh) ? rs_keep(u->s, u->ctx, fresh ? fresh : name, keep)
-                                        : dk_nomem(u->ctx);
-    free(fresh);
+    int rc = keep && name ? rs_keep(u->s, u->ctx, name, keep) : dk_nomem(u->ctx);
+    free(name);
     json_decref(doc);
     for (size_t i = json_array_size(list); i-- > 0 && rc == BAKE_OK;) {
         const json_t *c = json_array_get(list, i);

@@ -204,6 +204,18 @@ int dk_where_am_i(struct dk_source *s, struct bake_ctx *ctx)
     return s->where.owner ? BAKE_OK : dk_nomem(ctx);
 }
 
+void dk_where_check_name(const struct dk_source *s, struct bake_ctx *ctx)
+{
+    char host[256] = "";
+    if (!s->where.container || gethostname(host, sizeof(host) - 1) != 0 ||
+        strlen(host) != SHORT_LENGTH || strncmp(host, s->where.container, SHORT_LENGTH) != 0)
+        return;
+    bake_report(ctx, BAKE_WARNING, host,
+                "this container has no hostname of its own: once it is made anew, the backups of "
+                "today are those of another host\n"
+                "HINT: give its service a 'hostname:'");
+}
+
 void dk_where_release(struct dk_where *w)
 {
     free(w->container);

@@ -3,6 +3,7 @@
 #define DOCKER_TREE_IMPL_H
 
 #include "api.h"
+#include "discover.h"
 #include "tar_impl.h"
 #include "tree.h"
 

@@ -14,8 +14,8 @@ class Rule:
     answers; "reset" cuts the connection at once; "cut:N" cuts it after N bytes of the answer; "end:N"
     ends the answer's chunked body after N bytes of it as if it were whole; "stall:N:S" stops for S
     seconds after N bytes; "gate:N" stops after N bytes, which `reached` tells, until open() is called;
-    "late:S" is passed on after S seconds, also when the client has gone; "empty" takes the request's
-    body away, as if it had none."""
+    "late:S" is passed on after S seconds, also when the client has gone; "shut:N" cuts it after N bytes
+    of the request's body."""
 
     def __init__(self, pattern, do, times=1 << 30, body=None):
         self.pattern, self.do, self.times = re.compile(pattern), do.split(":"), times
@@ -122,8 +122,13 @@ class Proxy:
                 head = re.sub(rb"(?i)\r\nconnection:[^\r]*", b"", head) + b"\r\nConnection: close"
             daemon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             daemon.connect(self.target)
-            daemon.sendall(head + b"\r\n\r\n" + body)
-            up = threading.Thread(target=pipe, args=(client, daemon), daemon=True)
+            most = int(do[1]) if do[0] == "shut" else None
+            daemon.sendall(head + b"\r\n\r\n" + body[:most])
+            if most is not None:
+                most -= len(body)
+                if most <= 0:
+                    return
+            up = threading.Thread(target=pipe, args=(client, daemon, most), daemon=True)
             up.start()
             answer(daemon, client, do, rule)
         except OSError:
@@ -143,11 +148,17 @@ def end(s):
     s.close()
 
 
-def pipe(source, sink):
-    """Until the source ends; then the other side is told."""
+def pipe(source, sink, most=None):
+    """Until the source ends; then the other side is told. most: bytes after which both are cut."""
     try:
         while True:
             data = source.recv(CHUNK)
+            if most is not None and len(data) >= most:
+                sink.sendall(data[:max(0, most)])
+                end(sink)
+                end(source)
+                return
+            most = None if most is None else most - len(data)
             if not data:
                 sink.shutdown(socket.SHUT_WR)
                 return

@@ -175,6 +175,22 @@ class Reading(BoxBench):
         self.assertEqual(self.bed.running("odd"), ["odd-good"])
         self.assertEqual(self.duties(), [])
 
+    def test_dies_in_the_middle(self):
+        """Its files are still there, so they are read; it is not ours to start it again."""
+        self.two(labels={"backup.consistency": "none"})
+        gate = rule(self.of("bad"), "gate:9000")
+        pid = self.bed.inspect("odd-bad")["State"]["Pid"]
+        def kill():
+            gate.reached.wait()
+            os.kill(pid, 9)
+            gate.open()
+        threading.Thread(target=kill, daemon=True).start()
+        result = self.run_json(self.pipe([gate], read="api"))
+        self.assertTrue(gate.reached.is_set())
+        self.assert_status(result, bad="ok", good="ok")
+        self.assertEqual(self.bed.running("odd"), ["odd-good"])
+        self.assertEqual(self.duties(), [])
+
     def test_removed_before_it_is_read(self):
         """After the plan, before its files are asked for: at the first question about them."""
         self.two(labels={"backup.consistency": "none"})
@@ -265,6 +281,46 @@ class Holding(BoxBench):
         result = self.go(self.pipe([slow], read="api", hold={"max": "2s"}, parallel=1), code=3)
         self.assert_says(result, "held for 2.0s")
         self.assertIn("failed", self.status(result).values())
+
+
+class Putting(BoxBench):
+    """A path within the image is put back through the daemon; what goes wrong there must be seen, and
+    what was there before stays."""
+
+    def test_uploads_that_fail(self):
+        self.box("one", labels={"backup.volume-path.conf": "/etc/app"}, files={"/etc/app/conf": "right"})
+        pipeline = self.pipe()
+        self.go(pipeline)
+        self.put("odd-one", "/etc/app/conf", "wrong")
+        for do in ["status:500", "reset", "shut:300", "status:503", "hang"]:
+            with self.subTest(do=do):
+                put = rule(r"^PUT \S*/archive", do)
+                result = self.restore([put], code=1, timeout="1s")
+                self.assertGreater(put.hits, 0)
+                self.assertEqual(self.conf(), "wrong")
+                self.assert_says(result, "the proxy says no" if "status" in do else "docker")
+        container = self.bed.inspect("odd-one")["Id"]
+        for do in ["status:500", "shut:300", "reset"]:  # when its own content is replaced
+            with self.subTest("switch: " + do):
+                put = rule(rf"^PUT \S*/{container}/archive", do, times=1)
+                result = self.restore([put], code=1)
+                self.assertEqual(put.hits, 1)
+                self.assertEqual(self.conf(), "wrong")
+                self.assert_says(result, "odd-one")
+        self.restore([], code=0)
+        self.assertEqual(self.conf(), "right")
+
+    def restore(self, rules, code, **options):
+        """As go()."""
+        result = self.bake("restore", self.pipe(rules, **options), "latest", "--json", code=code)
+        self.assertEqual(self.bed.running("odd"), ["odd-one"])
+        self.assertEqual(self.duties(), [])
+        if code:
+            self.assertEqual(self.ours(), ([], []), str(result))
+        return result
+
+    def conf(self):
+        return self.bed.exec("odd-one", "cat", "/etc/app/conf").decode()
 
 
 class Dumps(BoxBench):

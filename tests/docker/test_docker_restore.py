@@ -101,6 +101,7 @@ class Stack(RestoreBench):
       timeout: 2s
       retries: 2
 """)
+        text = text.replace("    image: bake/postgres:15\n", "    image: bake/postgres:15\n    restart: always\n")
         with open(cls.file, "w", encoding="utf-8") as f:
             f.write(text)
         cls.store = cls.base + "/store"
@@ -282,8 +283,9 @@ class Stack(RestoreBench):
         self.spoilt()
         started = {n: self.bed.inspect(n)["State"]["StartedAt"] for n in ALL}
         said = self.undone(self.drive(self.store), "--skip-stop", "--stack", "shop")
-        self.assertIn(f"'{UPLOADS}' cannot be restored while container 'shop_app_1' runs on it", said)
-        self.assertIn("HINT: stop it, or leave out --skip-stop", said)
+        self.assertRegex(said, "'shop/app/volumes/(config|uploads)' cannot be restored while container"
+                         " 'shop_app_1' runs on it")
+        self.assertIn("stop it, or leave out --skip-stop", said)
         result = self.restore(self.drive(self.store), "--skip-stop", "--component", PG, "--component", MARIA)
         self.assertIn("cannot be undone", result.text)
         after = self.look()
@@ -344,7 +346,7 @@ class Stack(RestoreBench):
             with self.subTest(name):
                 said = self.undone(self.seeds(f"sql{i}", break_sql(name), name, UPLOADS))
                 self.assertIn(f"the dump cannot be loaded in container '{container}'", said)
-                self.assertIn("nowhere", said)
+                self.assertIn("at_all", said)
 
     def test_database_that_never_comes_up(self):
         self.spoilt()
@@ -358,9 +360,9 @@ class Stack(RestoreBench):
             with open(path, "r+", encoding="utf-8") as f:
                 f.truncate()
                 f.write(good)
-        self.assertIn("shop_db_1", said)
-        # its own words, to know why
-        self.assertIn("nowhere", said)
+        # the daemon may have started it again already
+        self.assertRegex(said, "container 'shop_db_1' ended( with exit status 3)? before its database was ready")
+        self.assertIn("'docker logs shop_db_1' says why", said)
 
     def test_application_is_ill_in_the_end(self):
         """All is loaded and in use when the health check fails: all of it goes back."""
@@ -433,7 +435,9 @@ class Stack(RestoreBench):
         pipeline = self.drive(self.store)
         result = self.restore(pipeline, "--stack", "shop", "--as-project", "twin")
         self.assertIn("published ports are left out", result.text)
-        self.assertEqual(self.bed.running("twin"), ["twin_app_1", "twin_db_1", "twin_mariadb_1"])
+        self.assertIn("the files belong to stack 'shop'", result.text)
+        self.assertEqual(self.bed.running("twin"), ["twin_app_1", "twin_cache_1", "twin_db_1",
+                                                    "twin_mariadb_1"])
         self.bed.wait_healthy("twin")
         self.assert_same(self.before, self.look("twin"))
         self.assert_same(now, self.look())
@@ -461,22 +465,6 @@ class Stack(RestoreBench):
         said = self.restore(pipeline, code=1).text
         self.assertIn("/nowhere", said)
 
-
-class Bundles(Stack):
-    """One archive for a stack, as the seeds' container writes it: read by its tools alone."""
-
-    def test_bundle(self):
-        pass
-
-
-def only(cls, *names):
-    """Leaves out what is inherited."""
-    for name in dir(cls):
-        if name.startswith("test_") and name not in names:
-            setattr(cls, name, None)
-
-
-only(Bundles, "test_bundle")
 
 if __name__ == "__main__":
     dock.main()

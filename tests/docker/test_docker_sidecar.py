@@ -3,6 +3,7 @@
 theirs, and whatever happens to its container, what it stopped runs again."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -88,6 +89,23 @@ class AtWork(sidecar.SidecarBench):
         self.bake("restore", pipeline, "--target", self.path("out"))
         self.assertEqual(self.tree(self.bed.volume("hard_data")), self.tree(self.path("out", DATA)))
         self.assertEqual(self.ours(), ([], []))
+
+    def test_no_hostname(self):
+        """Its name is another one each time that it is made: said when it backs up, and again by
+        who then looks for the backup."""
+        self.up(4)
+        pipeline = self.drive()
+        result = self.run_side("run", pipeline, host="")
+        self.assertIn("this container has no hostname of its own", result.text)
+        self.assertIn("HINT: give its service a 'hostname:'", result.text)
+        name = re.search(r"\b[0-9a-f]{12}\b", result.text).group()
+        for verb in [["list"], ["restore"]]:
+            result = self.run_side(*verb, pipeline, host="", code=0 if verb == ["list"] else 10)
+            self.assertIn(f"there is no backup of this host, but 1 of others, the newest of '{name}'",
+                          result.text)
+            self.assertIn(f"--host '{name}'", result.text)
+        self.run_side("restore", pipeline, "--host", name, host="")
+        self.assertNotIn("hostname", self.run_side("run", pipeline).text)
 
     def test_socket_is_not_mounted(self):
         """What somebody sees who forgot it."""

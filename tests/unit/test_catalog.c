@@ -222,6 +222,35 @@ static void finding(void **state)
     assert_int_equal(bk_catalog_find(f->c, "latest", T0, &b, &f->k.err), BK_E_NOSTORE);
 }
 
+/* Backups that are there under another host's name are not "none". */
+static void elsewhere(void **state)
+{
+    struct fix *f = *state;
+    const struct bk_backup *b = NULL;
+
+    add(f, "x-1", "x", "h1", 10, 1, 0);
+    add(f, "x-2", "x", "h2", 30, 1, 0);
+    add(f, "x-3", "x", "h1", 20, 1, 0);
+    add(f, "y-1", "y", "h3", 40, 1, 0);
+    assert_int_equal(load(f, "x", "here", 0), 0);
+    assert_int_equal(f->c->n, 0);
+    assert_int_equal(f->c->n_elsewhere, 3);
+    assert_string_equal(f->c->elsewhere, "h2");
+    assert_int_equal(bk_catalog_find(f->c, "latest", 0, &b, &f->k.err), BK_E_NOSTORE);
+    assert_string_equal(f->k.err.text, "there is no backup of this host, but 3 of others, the "
+                                       "newest of 'h2'");
+    assert_string_equal(f->k.err.hint, "--host 'h2', or --host '*' for all");
+    bk_err_clear(&f->k.err);
+    assert_int_equal(bk_catalog_latest_with(f->c, "app", 0, &b, &f->k.err), BK_E_NOSTORE);
+    assert_non_null(strstr(f->k.err.text, "the newest of 'h2'"));
+    assert_int_equal(load(f, "x", "h1", 0), 0);
+    assert_int_equal(bk_catalog_latest_with(f->c, "app", 0, &b, &f->k.err), BK_E_NOSTORE);
+    assert_null(strstr(f->k.err.text, "h2"));
+    assert_int_equal(load(f, "z", "here", 0), 0);
+    assert_int_equal(bk_catalog_find(f->c, "latest", 0, &b, &f->k.err), BK_E_NOSTORE);
+    assert_string_equal(f->k.err.text, "there is no backup yet");
+}
+
 static void put_record(struct fix *f, const char *id, const char *kind, const char *result)
 {
     json_t *j = json_pack("{ss ss}", "level", "read", "result", result);
@@ -261,10 +290,9 @@ static void records(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(order_and_filters), TEST(good_and_missing),
-        TEST(no_longer_wanted),  TEST(damaged_stay_listed),
-        TEST(sink_trouble),      TEST(finding),
-        TEST(records),
+        TEST(order_and_filters),   TEST(good_and_missing), TEST(no_longer_wanted),
+        TEST(damaged_stay_listed), TEST(sink_trouble),     TEST(finding),
+        TEST(elsewhere),           TEST(records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

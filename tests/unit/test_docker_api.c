@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "api_impl.h"
+#include "fakehost.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -203,12 +204,46 @@ static void stats(void **state)
     }
 }
 
+/* The daemon says yes to an empty body though it writes nothing: so none is ever sent. */
+static void empty_uploads(void **state)
+{
+    struct bkc_http_opts opts = {.unix_socket = "/nobody/listens/here"};
+    struct dk_api api = {.host = (char *)"unix:///x", .base = (char *)"http://docker"};
+    struct fakehost f;
+    struct dk_upload *u = NULL;
+    (void)state;
+    fakehost_init(&f);
+    assert_int_equal(bkc_http_open(&opts, &api.http), BAKE_OK);
+    assert_int_equal(dk_archive_put(&api, &f.ctx, "box", "/data", &u), BAKE_OK);
+    assert_int_equal(dk_upload_write(u, "", 0), BAKE_OK);
+    assert_int_equal(dk_upload_end(u), BAKE_E_INTERNAL);
+    assert_string_equal(f.fail, "cannot write to '/data' of container 'box': nothing was sent");
+    bkc_http_close(api.http);
+    fakehost_free(&f);
+}
+
+static void names(void **state)
+{
+    static const char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    struct dk_api api = {.host = (char *)"unix:///x"};
+    json_t *inspect = json_pack("{s:s, s:s}", "Id", id, "Name", "/shop-db-1");
+    (void)state;
+    assert_string_equal(dk_called(&api, id).text, "0123456789ab");
+    dk_learn_name(&api, inspect);
+    assert_string_equal(dk_called(&api, id).text, "shop-db-1");
+    assert_string_equal(dk_called(&api, "other").text, "other");
+    dk_learn_name(&api, NULL);
+    json_decref(inspect);
+    json_decref(api.names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(statuses), cmocka_unit_test(messages), cmocka_unit_test(versions),
-        cmocka_unit_test(hosts),    cmocka_unit_test(quoting),  cmocka_unit_test(short_ids),
-        cmocka_unit_test(modes),    cmocka_unit_test(times),    cmocka_unit_test(stats),
+        cmocka_unit_test(statuses),      cmocka_unit_test(messages), cmocka_unit_test(versions),
+        cmocka_unit_test(hosts),         cmocka_unit_test(quoting),  cmocka_unit_test(short_ids),
+        cmocka_unit_test(modes),         cmocka_unit_test(times),    cmocka_unit_test(stats),
+        cmocka_unit_test(empty_uploads), cmocka_unit_test(names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

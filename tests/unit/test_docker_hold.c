@@ -194,9 +194,10 @@ static void a_volume_by_itself(void **state)
     mount(add(k, "a", NULL, NULL, NULL), "v", "/x", true);
     mount(add(k, "b", NULL, NULL, NULL), "v", "/x", false);
     mount(add(k, "c", NULL, NULL, NULL), "/var/lib/docker/volumes", "/x", true);
+    mount(add(k, "d", NULL, NULL, NULL), "/", "/host", false); /* who watches the host */
     k->cfg.volumes = all;
     build(k);
-    assert_string_equal(plan_of(k, "volume-v"), "stop:a stop:c ");
+    assert_string_equal(plan_of(k, "volume-v"), "stop:a stop:b stop:c ");
 }
 
 /* ---- order ----------------------------------------------------------------------------------- */

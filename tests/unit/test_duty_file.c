@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -131,12 +132,55 @@ static void test_damaged_is_kept(void **state)
     free(path);
 }
 
+/* Another process makes one and dies, while a third, as its guard does, has it open for a moment.
+ */
+static void die_guarded(int tell)
+{
+    struct bk_duty_file f = BK_DUTY_FILE_INIT;
+    struct bk_err err = {0};
+
+    if (bk_duty_file_new(&f, &err) < 0)
+        _exit(1);
+    (void)add(&f, 0, "{}");
+    if (fork() == 0) {
+        (void)usleep(300000);
+        _exit(0);
+    }
+    _exit(write(tell, f.path, strlen(f.path)) > 0 ? 0 : 1);
+}
+
+static void test_guard_lets_go(void **state)
+{
+    struct bk_duty_file g = BK_DUTY_FILE_INIT;
+    struct bk_err err = {0};
+    char path[200] = "";
+    int ends[2], status = 1;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    pid = fork();
+    if (pid == 0)
+        die_guarded(ends[1]);
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_true(read(ends[0], path, sizeof(path) - 1) > 0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    assert_int_equal(bk_duty_file_take(path, &g, &err), BAKE_OK);
+    assert_int_equal(g.n, 1);
+    assert_int_equal(bk_duty_file_drop(&g, g.items[0].id, &err), BAKE_OK);
+    bk_duty_file_close(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_kept_and_replaced, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_line_cut_short, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_damaged_is_kept, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_guard_lets_go, make_dir, remove_dir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
