@@ -108,7 +108,7 @@ static void plan_parts(const json_t *e, const char *key, const char *what)
 
             if (bk_streq(name, "name") || bk_streq(name, "plugin"))
                 continue;
-            text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+            text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
             printf(" %s=%s", name, text ? text : "?");
             free(text);
         }

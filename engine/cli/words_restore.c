@@ -15,7 +15,7 @@ static void print_facts(const json_t *facts)
 
     json_object_foreach((json_t *)facts, name, value)
     {
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
 
         printf(" %s=%s", name, text ? text : "?");
         free(text);

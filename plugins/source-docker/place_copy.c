@@ -312,9 +312,10 @@ static int vanish(struct dk_source *s, struct bake_ctx *ctx, const struct dk_pla
             rc = remove_there(s, ctx, p, &a);
     }
     if (rc == BAKE_OK && no_directory(&a)) {
-        bake_report(ctx, BAKE_WARNING, p->what,
-                    "leads through a link by now, or through a file; what the restore has "
-                    "written there, if anything, is left");
+        bake_report(ctx, BAKE_WARNING, NULL,
+                    "%s leads through a link by now, or through a file; what the restore has "
+                    "written there, if anything, is left",
+                    p->what);
         return BAKE_OK;
     }
     return rc == BAKE_OK && a.error ? dk_place_errno(ctx, p->what, &a, "remove") : rc;

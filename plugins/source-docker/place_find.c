@@ -276,9 +276,10 @@ static int refuse_user(struct dk_source *s, struct bake_ctx *ctx, const struct d
 
     name = name ? name + (*name == '/') : "";
     if (id && s->where.container && strcmp(id, s->where.container) == 0) {
-        bake_report(ctx, BAKE_WARNING, p->what,
-                    "this program's own container has it mounted, and goes on seeing what was "
-                    "there before");
+        bake_report(ctx, BAKE_WARNING, NULL,
+                    "%s: this program's own container has it mounted, and goes on seeing what was "
+                    "there before",
+                    p->what);
         return BAKE_OK;
     }
     return bake_fail(ctx, BAKE_E_UNAVAILABLE,

@@ -27,17 +27,32 @@ static int start_one(struct dk_restore *r, struct bake_ctx *ctx, const struct rs
     return rc;
 }
 
+/* A program that it ran may be seen to be gone a moment before the container is. */
+static bool has_ended(struct dk_restore *r, struct bake_ctx *ctx, const struct rs_part *p,
+                      struct rs_state *ret)
+{
+    for (int tries = 0; tries < 30; tries++) {
+        struct rs_hush h;
+        rs_hush(&h, ctx);
+        if (rs_state(r->s, &h.ctx, p->container->id, ret) != BAKE_OK)
+            return false;
+        if (!ret->running || ret->restarting || ret->restarts > 0)
+            return true;
+        if (ctx->host->sleep_ms(ctx, 100) != BAKE_OK)
+            return false;
+    }
+    return false;
+}
+
 /* What it wrote may hold passwords, so it is left where it is. */
 static int not_ready(struct dk_restore *r, struct bake_ctx *ctx, const struct rs_part *p,
                      const struct rs_hush *why, int rc)
 {
     const char *name = p->container->name;
-    struct rs_hush h;
     struct rs_state state;
     char how[40] = "";
-    rs_hush(&h, ctx);
-    if (rs_state(r->s, &h.ctx, p->container->id, &state) != BAKE_OK ||
-        (state.running && !state.restarting && state.restarts == 0))
+    bool may = rc == BAKE_E_CHILD || rc == BAKE_E_UNAVAILABLE || rc == BAKE_E_IO;
+    if (!may || !has_ended(r, ctx, p, &state))
         return bake_fail(ctx, rc, "%s", why->text);
     if (state.exit_code != 0) /* 0 once it runs again */
         (void)snprintf(how, sizeof(how), " with exit status %lld", (long long)state.exit_code);

@@ -6,12 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TRIES  20
+#define TRY_MS 1000
+
 struct undo {
     struct dk_source *s;
     struct bake_ctx *ctx;
     const json_t *doc;
     bool dead;
-    int rc; /* the first failure that leaves something undone */
+    bool again; /* it will be tried again soon: failures are no news yet */
+    int rc;     /* the first failure that leaves something undone */
 };
 
 static const char *text(const json_t *o, const char *key)
@@ -24,7 +28,10 @@ static void failed(struct undo *u, int rc, const char *subject, const char *why)
 {
     if (u->rc == BAKE_OK)
         u->rc = rc;
-    bake_report(u->ctx, BAKE_PARTIAL, subject, "could not be put back as it was: %s", why);
+    if (u->again)
+        bake_log(u->ctx, BAKE_LOG_INFO, "'%s' cannot be put back yet: %s", subject, why);
+    else
+        bake_report(u->ctx, BAKE_PARTIAL, subject, "could not be put back as it was: %s", why);
 }
 
 static bool phase_is(const struct undo *u, const char *phase)
@@ -300,9 +307,10 @@ static void start_all(struct undo *u, bool stopped_by_us)
     }
 }
 
-int rs_undo(struct dk_source *s, struct bake_ctx *ctx, const json_t *doc, bool dead)
+static int undo_once(struct dk_source *s, struct bake_ctx *ctx, const json_t *doc, bool dead,
+                     bool again)
 {
-    struct undo u = {.s = s, .ctx = ctx, .doc = doc, .dead = dead};
+    struct undo u = {.s = s, .ctx = ctx, .doc = doc, .dead = dead, .again = again};
     const char *name = "";
     bool all = switched(&u);
     if (dead && all && taken_over(&u, &name))
@@ -333,4 +341,17 @@ int rs_undo(struct dk_source *s, struct bake_ctx *ctx, const json_t *doc, bool d
                ? BAKE_OK
                : bake_fail(ctx, u.rc, "'%s' has its old content again, but not all of its state",
                            text(doc, "stack"));
+}
+
+/* Of somebody who is dead the daemon may still be carrying out what was asked of it last, or be
+ * restarting itself: that passes. */
+int rs_undo(struct dk_source *s, struct bake_ctx *ctx, const json_t *doc, bool dead)
+{
+    for (int i = 0;; i++) {
+        bool again = dead && i < TRIES;
+        int rc = undo_once(s, ctx, doc, dead, again);
+        if (rc == BAKE_OK || rc == BAKE_E_CANCELLED || rc == BAKE_E_NOMEM || !again ||
+            ctx->host->sleep_ms(ctx, TRY_MS) != BAKE_OK)
+            return rc;
+    }
 }

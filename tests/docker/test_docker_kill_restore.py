@@ -105,6 +105,15 @@ class RestoreBench(held.HeldBench):
         self.assertEqual(self.ours(), ([], []))
         self.runs_again(0)
 
+    def afterwards(self, p):
+        """The result of what was killed, with all that its guard said."""
+        p.wait()
+        try:
+            self.settled()
+        except TimeoutError as e:
+            self.fail(f"{e}\n{self.finish(p, 60)}")
+        return self.finish(p, 60)
+
     def check_kept(self):
         """After a good restore there is what the undo needs, and nothing else."""
         containers, volumes = self.ours()
@@ -153,9 +162,7 @@ class Kills(RestoreBench):
                 if rounds % 5 == 0:
                     self.kill_twice(p)
                 p.kill()
-            p.wait()
-            self.settled()
-            result = self.finish(p, 60)  # with what the guard said
+            result = self.afterwards(p)
             killed += result.code == -signal.SIGKILL
             try:
                 seen[self.check()] += 1
@@ -200,9 +207,7 @@ class Kills(RestoreBench):
                 p.wait(took * (i + chance.random()) / rounds)
             except subprocess.TimeoutExpired:
                 p.kill()
-            p.wait()
-            self.settled()
-            result = self.finish(p, 60)
+            result = self.afterwards(p)
             self.assertEqual(self.duties(), [])
             self.assertEqual(self.bed.running(self.project), self.everything, str(result))
             if self.which() == "backup":

@@ -3,8 +3,6 @@
 out, names that collide, old labels, dumps beside paths, the files of running databases, replicas."""
 import os
 import socket
-import subprocess
-import threading
 
 import dock  # first: it knows where the others are
 from boxes import BoxBench

@@ -2,7 +2,6 @@
 """Where restored content goes: volumes of every kind, directories and files of the host, paths within the
 image; read and written directly or through the daemon, replaced as a whole, and undone."""
 import io
-import json
 import os
 import tarfile
 

@@ -39,11 +39,14 @@ class AtWork(sidecar.SidecarBench):
         self.assertEqual(self.ours(), ([], []))
         self.assertIn("'hard-side' can write there and keeps running, as bakengine is in it",
                       result.text)
+        self.assertNotIn("hostname", result.text)
         self.assertEqual(self.facts(pipeline)["read"], "api")
         for volume in before:
             self.refill(volume, 30, b"spoilt")
         result = self.run_side("restore", pipeline, "--json", "--component", "hard/store",
-                               "--component", "hard/web")
+                               "--component", "hard/web", binds=["hard_data:/data"])
+        self.assertIn("this program's own container has it mounted, and goes on seeing what was there "
+                      "before", result.text)
         self.assertEqual(result.summary["status"], "ok", str(result))
         self.assertEqual(before, {v: self.tree(self.bed.volume(v)) for v in before})
         self.assertEqual(self.bed.running(self.project), sorted(self.running + ["hard-off"]))
@@ -99,13 +102,12 @@ class AtWork(sidecar.SidecarBench):
         self.assertIn("this container has no hostname of its own", result.text)
         self.assertIn("HINT: give its service a 'hostname:'", result.text)
         name = re.search(r"\b[0-9a-f]{12}\b", result.text).group()
-        for verb in [["list"], ["restore"]]:
-            result = self.run_side(*verb, pipeline, host="", code=0 if verb == ["list"] else 10)
+        for verb, code in [("list", 0), ("show", 10), ("restore", 10)]:
+            result = self.bake(verb, pipeline, code=code)
             self.assertIn(f"there is no backup of this host, but 1 of others, the newest of '{name}'",
                           result.text)
-            self.assertIn(f"--host '{name}'", result.text)
-        self.run_side("restore", pipeline, "--host", name, host="")
-        self.assertNotIn("hostname", self.run_side("run", pipeline).text)
+            self.assertIn(f"HINT: --host '{name}'", result.text)
+        self.assertIn(name, self.bake("list", pipeline, "--host", name, "--json").text)
 
     def test_socket_is_not_mounted(self):
         """What somebody sees who forgot it."""

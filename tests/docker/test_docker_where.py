@@ -81,11 +81,17 @@ class Swapped(WhereBench):
         return {p: (w, os.lstat(self.path("outside", p)).st_mtime_ns)
                 for p, w in self.tree(self.canary).items()}
 
-    def swapping(self, root, target):
-        """Inside of the container no faster than that: it is the same directory."""
+    @staticmethod
+    def ours_in(root):
+        """What there is to read, as if nothing had been swapped before."""
+        subprocess.run(["rm", "-rf", f"{root}/a", f"{root}/b"], check=True)
         os.makedirs(f"{root}/a/in/deep")
         with open(f"{root}/a/in/deep/f", "wb") as f:
             f.write(b"ours")
+
+    def swapping(self, root, target):
+        """As a process of the container would, in the same directory."""
+        self.ours_in(root)
         os.symlink(target, f"{root}/b")
         code = ("import ctypes, sys\nc = ctypes.CDLL(None)\n"
                 "while True:\n c.renameat2(-100, b'a', -100, b'b', 2)\n")
@@ -115,7 +121,6 @@ class Swapped(WhereBench):
                 seen += bool(self.assert_inside(pipeline))
         self.assertEqual(self.outside(), self.mark)
         self.end(swapper)
-        subprocess.run(["rm", "-rf", f"{root}/a", f"{root}/b"], check=True)
         return ways, seen
 
     def test_read(self):
@@ -134,34 +139,24 @@ class Swapped(WhereBench):
         """A restore into such a place: into the volume, or nowhere."""
         volume = self.data(files=2)
         root = self.bed.volume("odd_data")
-        os.makedirs(f"{root}/a/in/deep")
-        with open(f"{root}/a/in/deep/f", "wb") as f:
-            f.write(b"ours")
         for path in ["/data/a/in", "/data"]:
             with self.subTest(path):
+                self.ours_in(root)
                 self.app(path, volume)
-                pipeline = self.pipe(consistency="none", name="w" + path.strip("/").replace("/", ""))
+                pipeline = self.pipe(consistency="none", name="w" + path.replace("/", ""))
                 self.go(pipeline)
-                subprocess.run(f"rm -rf {root}/a {root}/b", shell=True, check=True)
-                swapper = self.swapping(root, self.canary)
-                good = 0
+                swapper, good = self.swapping(root, self.canary), 0
                 for _ in range(self.rounds):
                     result = self.bake("restore", pipeline, "--json", code=(0, 1, 3))
                     good += result.code == 0
                     self.assertEqual(self.duties(), [], str(result))
                     self.assertEqual(self.outside(), self.mark)
-                    if swapper.poll() is None and not os.path.lexists(f"{root}/b"):
-                        self.end(swapper)  # it was given another directory to work in
-                        os.makedirs(f"{root}/a/in/deep", exist_ok=True)
-                        subprocess.run(["rm", "-rf", f"{root}/a"], check=True)
+                    if not os.path.lexists(f"{root}/b"):  # it swaps in what the restore replaced
+                        self.end(swapper)
                         swapper = self.swapping(root, self.canary)
                 self.end(swapper)
                 if path == "/data":  # nothing leads to it but what the daemon mounts
                     self.assertEqual(good, self.rounds)
-                subprocess.run(f"rm -rf {root}/a {root}/b", shell=True, check=True)
-                os.makedirs(f"{root}/a/in/deep")
-                with open(f"{root}/a/in/deep/f", "wb") as f:
-                    f.write(b"ours")
 
 
 class Ways(WhereBench):

@@ -162,7 +162,7 @@ static void two_containers_one_name(void **state)
     assert_int_equal(k->world->n_items, 1);
     assert_string_equal(item(k, "s/s/volumes/d")->container->name, "s");
     assert_int_equal(fakehost_count(&k->host, BAKE_PARTIAL, "s/s/volumes/d", "'s_s_1'"), 1);
-    assert_int_equal(fakehost_count(&k->host, BAKE_PARTIAL, NULL, "for 's':"), 1);
+    assert_int_equal(fakehost_count(&k->host, BAKE_PARTIAL, NULL, "of 's' has that name"), 1);
 }
 
 static void a_service_called_config(void **state)

@@ -212,7 +212,8 @@ static void test_shrinks(void **state)
     assert_non_null(strstr(k->host.fail, "shrank"));
     assert_int_equal(dk_tree_next(t, &e), BAKE_E_IO);
     assert_non_null(strstr(k->host.fail, "breaks off at 'big'"));
-    assert_int_equal(fakehost_count(&k->host, BAKE_PARTIAL, "/v/big", "is missing"), 1);
+    /* whoever read the entry names it */
+    assert_int_equal(fakehost_count(&k->host, BAKE_PARTIAL, NULL, "is missing"), 0);
     dk_tree_close(t);
     free(buf);
 }

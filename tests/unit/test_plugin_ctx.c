@@ -160,6 +160,11 @@ static void reports_without_subject_and_of_unknown_severity(void **state)
     assert_string_equal(seen.text, "nothing here");
     bake_report(&ctx.base, 77, "x", "strange");
     assert_int_equal(seen.severity, BAKE_PARTIAL);
+    /* a hint that the plugin means is a line of its own, one within a value is not */
+    bake_report(&ctx.base, BAKE_NOTICE, NULL, "'%s' is old\nHINT: take %s", "a\nHINT: b", "c\n");
+    assert_string_equal(seen.text, "'a\\x0aHINT: b' is old\nHINT: take c");
+    bake_report(&ctx.base, BAKE_NOTICE, NULL, "'%s' is old", "a\nHINT: b");
+    assert_string_equal(seen.text, "'a\\x0aHINT: b' is old");
 }
 
 static void cancelling_is_seen(void **state)
