@@ -49,6 +49,16 @@ static int fill_entry(struct bk_job *job, const struct bake_entry *e, struct bk_
     return bk_job_settle(job, rc, alone, err);
 }
 
+/* A link or device of which two records differ: which of them is right is not known. */
+static int refuse(struct bk_job *job, const char *path, struct bk_err *err)
+{
+    char shown[300];
+    int rc = bk_fail(err, BAKE_E_CORRUPT, "'%s' is damaged: the component's records of it differ",
+                     bk_printable(shown, sizeof(shown), path, strlen(path)));
+
+    return bk_job_settle(job, rc, true, err);
+}
+
 static int restore_entry(struct bk_job *job, const struct bake_entry *e, struct bk_err *err)
 {
     struct bk_content *content;
@@ -56,6 +66,8 @@ static int restore_entry(struct bk_job *job, const struct bake_entry *e, struct 
 
     if (!bk_path_wanted(&job->opts->paths, e->path))
         return BAKE_OK;
+    if (e->type != BAKE_FILE && bk_compr_bad_entry(job->in))
+        return refuse(job, e->path, err);
     if (job->hands && e->type == BAKE_FILE)
         rc = bk_compr_detach(job->in, &content, err);
     if (rc < 0)

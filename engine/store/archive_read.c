@@ -140,14 +140,16 @@ static int or_damage(struct archive_reader *r, struct bk_objr *obj, int rc, stru
     return damage.rc;
 }
 
-/* A bit that flipped in the tar's header of a file changes no byte of its content: what the listing
- * says of it as well must be the same. */
-static bool same_file(const struct bake_entry *line, const struct bake_entry *e)
+static bool same_text(const char *a, const char *b) { return bk_streq(a ? a : "", b ? b : ""); }
+
+/* A bit that flipped in the tar's header changes no byte of any content: what the listing says of
+ * the entry as well must be the same. */
+static bool same_entry(const struct bake_entry *line, const struct bake_entry *e)
 {
     uint32_t both = line->valid & e->valid;
 
-    return line->type == e->type && line->size == e->size &&
-           (!(both & BAKE_HAS_MODE) || line->mode == e->mode) &&
+    return line->type == e->type && (e->type != BAKE_FILE || line->size == e->size) &&
+           same_text(line->link, e->link) && (!(both & BAKE_HAS_MODE) || line->mode == e->mode) &&
            (!(both & BAKE_HAS_OWNER) || (line->uid == e->uid && line->gid == e->gid)) &&
            (!(both & BAKE_HAS_MTIME) || line->mtime_ns == e->mtime_ns);
 }
@@ -170,9 +172,11 @@ static int match_listing(struct archive_reader *r, struct bk_err *err)
     if (!bk_streq(line.path, r->entry.path))
         return bk_fail(err, BAKE_E_CORRUPT, "component '%s': the listing and the tar disagree",
                        r->comp->name);
-    if (r->entry.type != BAKE_FILE || same_file(&line, &r->entry))
-        memcpy(r->want, digest, strlen(digest) + 1);
-    return BAKE_OK; /* no content matches an empty digest */
+    if (same_entry(&line, &r->entry))
+        memcpy(r->want, digest, strlen(digest) + 1); /* no content matches an empty one */
+    else if (r->entry.type != BAKE_FILE && r->entry.type != BAKE_DIR)
+        r->bad_entry = true; /* it has no content that would show it */
+    return BAKE_OK;
 }
 
 static int next_in_tar(struct archive_reader *r, struct bk_err *err)

@@ -2,11 +2,14 @@
 import os
 import sys
 import tempfile
+import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "integration")]
 import bake  # noqa: E402
 import bed  # noqa: E402
+
+long_form = unittest.skipUnless(bake.LONG, "in the long form")
 
 
 def cache():

@@ -74,6 +74,7 @@ class Bundles(spoilt.RestoreBench):
         self.spoil()
         self.undone(self.file)
 
+    @dock.long_form
     def test_without_its_manifest(self):
         bare = self.path("bare")
         os.mkdir(bare)

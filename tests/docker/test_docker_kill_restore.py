@@ -143,7 +143,7 @@ class RestoreBench(held.HeldBench):
 
 
 class Kills(RestoreBench):
-    kills = 60 if bake.LONG else 15
+    kills = 60 if bake.LONG else 6
 
     def test_at_random_moments(self):
         self.prepare()
@@ -198,7 +198,7 @@ class Kills(RestoreBench):
         self.back_to_later()
         took = time.monotonic() - begin
         chance = random.Random(11)
-        rounds = 15 if bake.LONG else 3
+        rounds = 15 if bake.LONG else 1
         for i in range(rounds):
             if self.which() == "later":
                 self.bake("restore", self.pipe)
@@ -253,7 +253,7 @@ class Database(held.HeldBench):
         self.bake("restore", pipeline, "--undo", "--stack", self.project)
         self.assertEqual(self.notes(), later)
         chance = random.Random(3)
-        rounds = 20 if bake.LONG else 3
+        rounds = 20 if bake.LONG else 1
         seen = set()
         for i in range(rounds):
             p = self.start("restore", pipeline)

@@ -96,6 +96,7 @@ class Places(held.HeldBench):
     def test_everything_through_the_daemon(self):
         self.circle(read="api", format="archive")
 
+    @dock.long_form
     def test_failure_at_the_end_puts_all_back(self):
         """All is replaced when the container cannot be started: all of it goes back."""
         name, paths = self.everything()

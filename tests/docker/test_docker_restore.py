@@ -57,6 +57,7 @@ class Restores(SpoiltBench):
     def login(self, container, command):
         return self.bed.exec(container, "sh", "-c", command).decode().strip()
 
+    @dock.long_form
     def test_compose_files(self):
         for name, text in [("stack/docker-compose.yml", None), ("stack/.env", "A=1\n")]:
             path = f"{self.base}/{name}"
@@ -92,6 +93,7 @@ class Restores(SpoiltBench):
         self.assertIn("nothing is kept of 'shop' from before a restore", result.text)
         self.assertIn("keep_previous", result.text)
 
+    @dock.long_form
     def test_kept_for_a_time(self):
         self.spoilt()
         self.restore(self.drive(self.store, keep_previous="1s"), "--component", UPLOADS)
@@ -131,6 +133,7 @@ class Restores(SpoiltBench):
             self.assertEqual(self.before[key], after[key], key)
         self.assertEqual(started, {n: self.bed.inspect(n)["State"]["StartedAt"] for n in ALL})
 
+    @dock.long_form
     def test_password_of_another_day(self):
         """The server that keeps running has another password than its container's environment."""
         self.maria("alter user root@localhost identified by 'changed';"
@@ -165,6 +168,7 @@ class Restores(SpoiltBench):
         labels = self.bed.api("GET", "/volumes/shop_config")["Labels"]
         self.assertEqual(labels["com.docker.compose.volume"], "config")
 
+    @dock.long_form
     def test_database_is_gone(self):
         self.compose("rm", "-sf", "mariadb")
         self.addCleanup(self.compose, "up", "-d", "mariadb")

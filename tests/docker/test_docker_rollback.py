@@ -31,6 +31,7 @@ class Rollbacks(SpoiltBench):
                 if name == UPLOADS:
                     self.assertEqual(started, self.bed.inspect("shop_app_1")["State"]["StartedAt"])
 
+    @dock.long_form
     def test_bad_statements(self):
         """A dump that the server refuses in the middle: rows, roles and users of before are there."""
         self.spoilt()
@@ -52,6 +53,7 @@ class Rollbacks(SpoiltBench):
                 self.assertIn(f"the dump cannot be loaded in container '{container}'", said)
                 self.assertIn("at_all", said)
 
+    @dock.long_form
     def test_database_that_never_comes_up(self):
         self.spoilt()
         path = self.base + "/stack/initdb/postgres.sql"

@@ -48,6 +48,7 @@ class Roundtrip(dock.DockerBench):
         for name, container in ids.items():
             self.assertEqual(container, after[name], name)
 
+    @dock.long_form
     def test_archive(self):
         self.whole_circle(format="archive")
 

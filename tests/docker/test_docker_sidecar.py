@@ -15,6 +15,7 @@ import bed
 import held
 import proxy
 import sidecar
+import dock
 
 DATA = "hard/store/volumes/data"
 
@@ -93,6 +94,7 @@ class AtWork(sidecar.SidecarBench):
         self.assertEqual(self.tree(self.bed.volume("hard_data")), self.tree(self.path("out", DATA)))
         self.assertEqual(self.ours(), ([], []))
 
+    @dock.long_form
     def test_no_hostname(self):
         """Its name is another one each time that it is made: said when it backs up, and again by
         who then looks for the backup."""
@@ -175,6 +177,7 @@ class Killed(sidecar.SidecarBench):
                 if not state:
                     self.assertIn("keeping the promise 'bakengine-promise-", result.text)
 
+    @dock.long_form
     def test_same_container_again(self):
         """As a restart policy would: it has the same name and id, and still is another run."""
         self.up(20)
@@ -217,6 +220,7 @@ class Killed(sidecar.SidecarBench):
         self.runs_again(0)
         self.assertEqual(self.ours(), ([], []))
 
+    @dock.long_form
     def test_docker_stop(self):
         """Ended in order it starts them itself."""
         self.up(20)
