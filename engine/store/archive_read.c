@@ -140,16 +140,16 @@ static int or_damage(struct archive_reader *r, struct bk_objr *obj, int rc, stru
     return damage.rc;
 }
 
-static bool same_text(const char *a, const char *b) { return bk_streq(a ? a : "", b ? b : ""); }
-
 /* A bit that flipped in the tar's header changes no byte of any content: what the listing says of
- * the entry as well must be the same. */
+ * the entry as well must be the same. (mtree has no hard links: they are files there.) */
 static bool same_entry(const struct bake_entry *line, const struct bake_entry *e)
 {
     uint32_t both = line->valid & e->valid;
 
-    return line->type == e->type && (e->type != BAKE_FILE || line->size == e->size) &&
-           same_text(line->link, e->link) && (!(both & BAKE_HAS_MODE) || line->mode == e->mode) &&
+    return line->type == (e->type == BAKE_HARDLINK ? BAKE_FILE : e->type) &&
+           (e->type != BAKE_FILE || line->size == e->size) &&
+           (e->type != BAKE_SYMLINK || bk_streq(line->link, e->link)) &&
+           (!(both & BAKE_HAS_MODE) || line->mode == e->mode) &&
            (!(both & BAKE_HAS_OWNER) || (line->uid == e->uid && line->gid == e->gid)) &&
            (!(both & BAKE_HAS_MTIME) || line->mtime_ns == e->mtime_ns);
 }

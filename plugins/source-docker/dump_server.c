@@ -245,8 +245,16 @@ int dk_server_wait(struct dk_source *s, struct bake_ctx *ctx, const struct dk_co
                    enum dk_kind kind, uint64_t timeout_ms, struct dk_server *ret)
 {
     uint64_t start = bkc_http_now();
+    bool asked = false;
     for (;;) {
         int rc = dk_server_ask(s, ctx, c, kind, ret);
+        /* One that answers at its socket alone may be an image's temporary server in its last
+         * moment: while it was asked, the real one may have taken the place of process 1. */
+        if (rc == BAKE_OK && !ret->tcp && !asked) {
+            asked = true;
+            dk_server_release(ret);
+            rc = BAKE_END;
+        }
         if (rc != BAKE_END)
             return rc;
         if (bkc_http_now() - start >= timeout_ms)
