@@ -24,7 +24,7 @@ class DockerBench(bake.Bench):
 
     @classmethod
     def setUpClass(cls):
-        folder = os.path.join(cache(), "bed")
+        folder = os.path.join(cache(), os.environ.get("BAKE_TEST_BED", "bed"))
         if cls.own_daemon:
             folder = tempfile.mkdtemp(prefix="bake-bed.", dir="/tmp")
             cls.addClassCleanup(lambda: cls.bed.down())
