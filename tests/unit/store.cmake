@@ -22,3 +22,4 @@ bake_unit_test(transforms DEPENDS store_kit)
 add_dependencies(test_transforms transform-zstd transform-needs-key)
 set_tests_properties(unit.transforms PROPERTIES ENVIRONMENT
   "BAKENGINE_PLUGIN_PATH=${BAKE_BUILD_PLUGINS}:${PROJECT_BINARY_DIR}/tests/store-plugins")
+set_tests_properties(unit.bundle PROPERTIES TIMEOUT 180) # under ThreadSanitizer
