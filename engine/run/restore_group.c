@@ -178,7 +178,7 @@ static bool write_stage(struct job *job, uint32_t stage, size_t lanes)
         say_error(job, &why); /* there were no lanes */
     if (!go_on(job) || stage == job->last)
         return go_on(job);
-    bk_log(BAKE_LOG_INFO, "group '%s': step %u of %u is written, switching to it", job->g->name,
+    bk_log(BAKE_LOG_INFO, "group '%s': step %u of %u is fetched and checked", job->g->name,
            stage + 1, job->last + 1);
     rc = job->src->ops->switch_group(job->src->self, &job->ctx.base, job->g->name);
     if (rc < 0)

@@ -309,16 +309,21 @@ class NoRoom(held.HeldBench):
             self.assertEqual(sorted(set(self.happened("kill"))), self.held)
             subprocess.run(["find", store, "-mindepth", "1", "-delete"], check=True)
 
-    def test_state_full(self):
-        """What cannot be promised is not done."""
-        self.up(40)
-        state = self.small_disk("state", "64k")
-        with open(state + "/filler", "wb", buffering=0) as f:
+    def full_state(self):
+        """A state directory without room; the file that fills it."""
+        filler = self.small_disk("state", "64k") + "/filler"
+        with open(filler, "wb", buffering=0) as f:
             try:
                 while True:
                     f.write(b"x" * 4096)
             except OSError:
                 pass
+        return filler
+
+    def test_state_full(self):
+        """What cannot be promised is not done."""
+        self.up(40)
+        self.full_state()
         result = self.bake("run", self.drive(), code=1)
         self.assertIn("no space left", result.text)
         self.nothing_was_stopped()
@@ -326,14 +331,8 @@ class NoRoom(held.HeldBench):
     def test_state_full_later(self):
         """There is room for the lock, but none for a promise."""
         self.up(40)
-        state = self.small_disk("state", "64k")
-        with open(state + "/filler", "wb", buffering=0) as f:
-            try:
-                while True:
-                    f.write(b"x" * 4096)
-            except OSError:
-                pass
-        os.truncate(state + "/filler", os.path.getsize(state + "/filler") - 4096)  # the lock's page
+        filler = self.full_state()
+        os.truncate(filler, os.path.getsize(filler) - 4096)  # the lock's page
         result = self.bake("run", self.drive(), code=1)
         self.assertIn("no space left", result.text)
         self.assertIn("obligations", result.text)
