@@ -151,33 +151,42 @@ static int copy(struct dk_source *s, struct bake_ctx *ctx, const char *id, const
 
 /* ---- clearing -------------------------------------------------------------------------------- */
 
-/* One entry without content. */
-static int put_one(struct dk_source *s, struct bake_ctx *ctx, const struct dk_hand *h,
-                   uint32_t type)
+int dk_copy_put_bare(struct dk_source *s, struct bake_ctx *ctx, const char *id, const char *dir,
+                     const struct bake_entry *e)
 {
-    struct bake_entry e = {.struct_size = sizeof(e), .type = type};
     struct dk_upload *up = NULL;
     struct dk_tar *tar = NULL;
-    char *dir = above(h->path);
-    int rc = dir ? dk_archive_put(s->api, ctx, h->id, dir, &up) : dk_nomem(ctx);
+    int rc = dk_archive_put(s->api, ctx, id, dir, &up);
 
-    e.path = strrchr(h->path, '/') + 1;
-    e.valid = BAKE_HAS_MODE | BAKE_HAS_OWNER;
-    e.mode = type == BAKE_DIR ? 0755 : 0600;
     if (rc == BAKE_OK)
         rc = dk_tar_open(ctx, up, ".", &tar);
     if (rc == BAKE_OK)
-        rc = dk_tar_entry(tar, &e);
+        rc = dk_tar_entry(tar, e);
     if (rc == BAKE_OK)
         rc = dk_tar_end_entry(tar);
     if (rc == BAKE_OK)
         rc = dk_tar_finish(tar);
     dk_tar_close(tar);
-    free(dir);
     if (rc == BAKE_OK)
         return dk_upload_end(up);
     if (up)
         dk_upload_abort(up);
+    return rc;
+}
+
+/* In the place's own container, under the place's own name. */
+static int put_one(struct dk_source *s, struct bake_ctx *ctx, const struct dk_hand *h,
+                   uint32_t type)
+{
+    struct bake_entry e = {.struct_size = sizeof(e),
+                           .type = type,
+                           .valid = BAKE_HAS_MODE | BAKE_HAS_OWNER,
+                           .mode = type == BAKE_DIR ? 0755 : 0600,
+                           .path = strrchr(h->path, '/') + 1};
+    char *dir = above(h->path);
+    int rc = dir ? dk_copy_put_bare(s, ctx, h->id, dir, &e) : dk_nomem(ctx);
+
+    free(dir);
     return rc;
 }
 

@@ -140,6 +140,9 @@ int dk_copy_root(struct dk_source *s, struct bake_ctx *ctx, const char *id, cons
 /* A whole tar into a directory of a container. */
 int dk_copy_put(struct dk_source *s, struct bake_ctx *ctx, const char *id, const char *dir,
                 const void *tar, size_t n);
+/* One entry without content, likewise. */
+int dk_copy_put_bare(struct dk_source *s, struct bake_ctx *ctx, const char *id, const char *dir,
+                     const struct bake_entry *e);
 
 /* place_scan.c: follows a tar as it passes, to know that it is whole */
 struct dk_scan {

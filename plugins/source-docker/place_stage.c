@@ -132,27 +132,13 @@ static int make_exchange(struct dk_place *p, struct bake_ctx *ctx, const struct 
 /* A directory that is not there yet and of which the tree may say nothing. */
 static int plain_root(struct dk_place *p, struct bake_ctx *ctx)
 {
-    struct bake_entry e = {.struct_size = sizeof(e), .type = BAKE_DIR, .path = p->base};
-    struct dk_upload *up = NULL;
-    struct dk_tar *tar = NULL;
-    int rc = dk_archive_put(p->s->api, ctx, p->carrier, DK_HANDS, &up);
+    struct bake_entry e = {.struct_size = sizeof(e),
+                           .type = BAKE_DIR,
+                           .valid = BAKE_HAS_MODE | BAKE_HAS_OWNER,
+                           .mode = 0755,
+                           .path = p->base};
 
-    e.valid = BAKE_HAS_MODE | BAKE_HAS_OWNER;
-    e.mode = 0755;
-    if (rc == BAKE_OK)
-        rc = dk_tar_open(ctx, up, ".", &tar);
-    if (rc == BAKE_OK)
-        rc = dk_tar_entry(tar, &e);
-    if (rc == BAKE_OK)
-        rc = dk_tar_end_entry(tar);
-    if (rc == BAKE_OK)
-        rc = dk_tar_finish(tar);
-    dk_tar_close(tar);
-    if (rc == BAKE_OK)
-        return dk_upload_end(up);
-    if (up)
-        dk_upload_abort(up);
-    return rc;
+    return dk_copy_put_bare(p->s, ctx, p->carrier, DK_HANDS, &e);
 }
 
 static int make_copy(struct dk_place *p, struct bake_ctx *ctx, const struct dk_place_spec *spec)
