@@ -1,16 +1,11 @@
 /* A source for the tests of restores by groups. What it backs up are files in the folder live/ of
  * `dir`: component shop/a is live/shop+a, of group shop. Restored components are staged in stage/;
  * what they replace is kept in old/. Every call about a group is a line in the file `log`. */
-#include <bakengine/plugin.h>
+#include "told.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define GROUPS_MAX 16
 
@@ -85,14 +80,6 @@ struct file { /* a reader or a writer */
 };
 
 /* ---- what all need --------------------------------------------------------------------------- */
-
-static int listed(const char *const *names, const char *name)
-{
-    for (; *names; names++)
-        if (strcmp(*names, name) == 0)
-            return 1;
-    return 0;
-}
 
 static BAKE_PRINTF(2, 3) void note(const struct back_cfg *c, const char *fmt, ...)
 {
@@ -297,13 +284,6 @@ static int read_bytes(void *reader, struct bake_out *out)
     return n > 0 ? BAKE_OK : BAKE_END;
 }
 
-static int finish(void *reader, struct bake_result *ret)
-{
-    (void)reader;
-    (void)ret;
-    return BAKE_OK;
-}
-
 static int hold(void *self, struct bake_ctx *ctx, const char *group,
                 const struct bake_component *const *chosen, size_t n, uint32_t flags,
                 struct bake_result *ret)
@@ -334,7 +314,7 @@ static int writer_open(void *self, struct bake_ctx *ctx, const struct bake_compo
     char path[4200];
 
     (void)how;
-    if (listed(b->cfg->gone, c->name))
+    if (told_listed(b->cfg->gone, c->name))
         return bake_fail(ctx, BAKE_E_NOTFOUND, "its service is not there any more");
     f = file_of(b, ctx, c);
     if (!f)
@@ -345,7 +325,7 @@ static int writer_open(void *self, struct bake_ctx *ctx, const struct bake_compo
         free(f);
         return bake_fail(ctx, BAKE_E_IO, "cannot open '%s': %s", path, strerror(errno));
     }
-    if (listed(b->cfg->lacking, c->name))
+    if (told_listed(b->cfg->lacking, c->name))
         bake_report(ctx, BAKE_PARTIAL, c->name, "its owner is gone");
     *ret_writer = f;
     return BAKE_OK;
@@ -358,29 +338,14 @@ static int put_entry(void *writer, const struct bake_entry *entry)
     return BAKE_OK;
 }
 
-static int wait_for(struct file *f)
-{
-    char path[4200];
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "%s.reached", f->cfg->wait_for);
-    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        (void)close(fd);
-    while (access(f->cfg->wait_for, F_OK) < 0)
-        if (f->ctx->host->sleep_ms(f->ctx, 10) != BAKE_OK)
-            return bake_fail(f->ctx, BAKE_E_CANCELLED, "cancelled");
-    return BAKE_OK;
-}
-
 static int write_bytes(void *writer, struct bake_in *in)
 {
     struct file *f = writer;
     ssize_t n;
 
-    if (listed(f->cfg->fail_write, f->name))
+    if (told_listed(f->cfg->fail_write, f->name))
         return bake_fail(f->ctx, BAKE_E_IO, "the disk is broken");
-    if (f->cfg->wait_for && wait_for(f) < 0)
+    if (f->cfg->wait_for && told_wait(f->ctx, f->cfg->wait_for) < 0)
         return BAKE_E_CANCELLED;
     n = write(f->fd, (const char *)in->data + in->pos, in->size - in->pos);
     if (n < 0)
@@ -400,7 +365,7 @@ static int commit(void *writer)
 {
     struct file *f = writer;
 
-    if (listed(f->cfg->fail_commit, f->name))
+    if (told_listed(f->cfg->fail_commit, f->name))
         return bake_fail(f->ctx, BAKE_E_IO, "it does not come up");
     note(f->cfg, "commit %s\n", f->name);
     return BAKE_OK;
@@ -453,10 +418,11 @@ static int restore_begin(void *self, struct bake_ctx *ctx, const struct bake_res
          group, how->backup, how->as_group ? how->as_group : "", how->force, how->flags,
          chosen[0]->facts ? chosen[0]->facts : "");
     for (size_t i = 0; i < n; i++) {
-        ret_stage[i] = listed(b->cfg->last, chosen[i]->name) ? (uint32_t)b->cfg->last_stage : 0;
+        ret_stage[i] =
+            told_listed(b->cfg->last, chosen[i]->name) ? (uint32_t)b->cfg->last_stage : 0;
         note(b->cfg, "  %s\n", chosen[i]->name);
     }
-    if (listed(b->cfg->fail_begin, group))
+    if (told_listed(b->cfg->fail_begin, group))
         return bake_fail(ctx, BAKE_E_UNSUPPORTED, "it is of another architecture");
     if (look)
         return BAKE_OK;
@@ -469,7 +435,7 @@ static int switch_group(void *self, struct bake_ctx *ctx, const char *group)
     struct back *b = self;
 
     note(b->cfg, "switch %s\n", group);
-    if (listed(b->cfg->fail_switch, group))
+    if (told_listed(b->cfg->fail_switch, group))
         return bake_fail(ctx, BAKE_E_IO, "it does not stop");
     (void)each_of(b->cfg, "stage", group, take);
     return BAKE_OK;
@@ -517,16 +483,16 @@ static int restore_end(void *self, struct bake_ctx *ctx, const char *group, int 
         (void)each_of(b->cfg, "stage", group, take);
     if (!good && wait_end(b) < 0)
         return bake_fail(ctx, BAKE_E_IO, "interrupted");
-    if (!good && listed(b->cfg->fail_undo, group))
+    if (!good && told_listed(b->cfg->fail_undo, group))
         return bake_fail(ctx, BAKE_E_IO, "it cannot be undone");
-    if (good && listed(b->cfg->fail_end, group) && listed(b->cfg->fail_undo, group)) {
+    if (good && told_listed(b->cfg->fail_end, group) && told_listed(b->cfg->fail_undo, group)) {
         bake_report(ctx, BAKE_PARTIAL, NULL, "nor can that be undone");
         return bake_fail(ctx, BAKE_E_TIMEOUT, "it does not become healthy");
     }
-    if (!good || listed(b->cfg->fail_end, group))
+    if (!good || told_listed(b->cfg->fail_end, group))
         undo(b->cfg, group);
     promise_kept(b, ctx, group);
-    if (good && listed(b->cfg->fail_end, group))
+    if (good && told_listed(b->cfg->fail_end, group))
         return bake_fail(ctx, BAKE_E_TIMEOUT, "it does not become healthy");
     ret->facts = good ? "{\"started\":2}" : NULL;
     return BAKE_OK;
@@ -537,7 +503,7 @@ static int undo_group(void *self, struct bake_ctx *ctx, const char *group)
     struct back *b = self;
 
     note(b->cfg, "undo %s\n", group);
-    if (listed(b->cfg->fail_undo, group))
+    if (told_listed(b->cfg->fail_undo, group))
         return bake_fail(ctx, BAKE_E_IO, "it cannot be undone");
     if (each_of(b->cfg, "old", group, put_back) == 0)
         return bake_fail(ctx, BAKE_E_NOTFOUND, "nothing is kept of '%s'", group);
@@ -574,7 +540,7 @@ static const struct bake_source_ops source = {
     .next = next,
     .open_entry = open_entry,
     .read = read_bytes,
-    .finish = finish,
+    .finish = told_finish,
     .reader_close = file_close,
     .writer_open = writer_open,
     .put_entry = put_entry,

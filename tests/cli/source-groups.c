@@ -1,15 +1,10 @@
 /* A source for the tests of groups: a component's group is what stands before the first '/' of its
  * name. It holds and releases as it is told and writes down, line by line, what it was asked. */
-#include <bakengine/plugin.h>
+#include "told.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 struct groups_cfg {
     const char *const *trees, *const *blobs;
@@ -104,14 +99,6 @@ static void note(const struct groups_cfg *c, const char *what, const char *about
     (void)close(fd);
 }
 
-static int listed(const char *const *names, const char *name)
-{
-    for (; *names; names++)
-        if (strcmp(*names, name) == 0)
-            return 1;
-    return 0;
-}
-
 /* ---- what there is -------------------------------------------------------------------------- */
 
 static int groups_open(struct bake_ctx *ctx, const void *cfg, void **ret_self)
@@ -166,7 +153,7 @@ static int groups_plan(void *self, struct bake_component *ret)
         ret->group = s->group;
     }
     ret->fingerprint = s->cfg->fingerprint;
-    if (listed(s->cfg->changed, ret->name)) {
+    if (told_listed(s->cfg->changed, ret->name)) {
         (void)snprintf(s->mark, sizeof(s->mark), "%lld", now_ms());
         ret->fingerprint = s->mark;
     }
@@ -194,16 +181,17 @@ static int groups_hold(void *self, struct bake_ctx *ctx, const char *group,
     for (size_t i = 0; i < n && used < sizeof(about); i++)
         used += (size_t)snprintf(about + used, sizeof(about) - used, " %s", chosen[i]->name);
     note(s->cfg, flags & BAKE_HOLD_PREVIEW ? "preview" : "hold", about);
-    ret->facts = listed(s->cfg->odd, group) ? "[1]" : "{\"stops\":[\"web\",\"db\"],\"keeps\":[]}";
+    ret->facts =
+        told_listed(s->cfg->odd, group) ? "[1]" : "{\"stops\":[\"web\",\"db\"],\"keeps\":[]}";
     if (flags & BAKE_HOLD_PREVIEW)
         return BAKE_OK;
     if (ctx->host->oblige(ctx, "{\"kind\":\"start\"}", &promise) != BAKE_OK)
         return BAKE_E_INTERNAL;
     if (pass(ctx, s->cfg->hold_time) < 0)
         return BAKE_E_CANCELLED;
-    if (listed(s->cfg->fail_hold, group))
+    if (told_listed(s->cfg->fail_hold, group))
         return bake_fail(ctx, BAKE_E_CHILD, "'%s' does not stop", group);
-    if (listed(s->cfg->torn, group))
+    if (told_listed(s->cfg->torn, group))
         bake_report(ctx, BAKE_PARTIAL, group, "a part of it does not stand still");
     note(s->cfg, "held", group);
     return ctx->host->redeemed(ctx, promise);
@@ -217,7 +205,7 @@ static int groups_release(void *self, struct bake_ctx *ctx, const char *group,
     note(s->cfg, ctx->host->cancelled(ctx) ? "release-cancelled" : "release", group);
     if (pass(ctx, s->cfg->release_time) < 0)
         return BAKE_E_CANCELLED;
-    if (listed(s->cfg->fail_release, group))
+    if (told_listed(s->cfg->fail_release, group))
         return bake_fail(ctx, BAKE_E_CHILD, "'%s' does not start", group);
     note(s->cfg, "released", group);
     ret->facts = "{\"stopped_seconds\":1.5,\"stopped\":{\"web\":1.5,\"db\":0.5}}";
@@ -253,39 +241,7 @@ static int next(void *reader, struct bake_entry *ret)
 {
     struct reader *r = reader;
 
-    if (r->entry > 1)
-        return BAKE_END;
-    ret->type = r->entry == 0 ? BAKE_DIR : BAKE_FILE;
-    ret->path = r->entry == 0 ? "." : "data";
-    ret->mode = r->entry == 0 ? 0755 : 0644;
-    ret->size = r->entry == 0 ? 0 : r->cfg->size;
-    ret->valid = BAKE_HAS_MODE | BAKE_HAS_MTIME;
-    ret->mtime_ns = INT64_C(1700000000000000001);
-    r->entry++;
-    return BAKE_OK;
-}
-
-static int open_entry(void *reader, struct bake_entry *entry)
-{
-    (void)reader;
-    (void)entry;
-    return BAKE_OK;
-}
-
-static int wait_for(struct reader *r)
-{
-    char path[4096];
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "%s.reached", r->cfg->wait_for);
-    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return bake_fail(r->ctx, BAKE_E_IO, "cannot make '%s': %s", path, strerror(errno));
-    (void)close(fd);
-    while (access(r->cfg->wait_for, F_OK) < 0)
-        if (pass(r->ctx, 10) < 0)
-            return BAKE_E_CANCELLED;
-    return BAKE_OK;
+    return told_next(&r->entry, r->cfg->size, ret);
 }
 
 static int begin(struct reader *r)
@@ -293,11 +249,13 @@ static int begin(struct reader *r)
     char name[sizeof(r->name)];
 
     (void)snprintf(name, sizeof(name), "%.*s", (int)strlen(r->name) - 1, r->name);
-    if (r->cfg->wait_for && (!*r->cfg->waits || listed(r->cfg->waits, name)) && wait_for(r) < 0)
+    if (r->cfg->wait_for && (!*r->cfg->waits || told_listed(r->cfg->waits, name)) &&
+        told_wait(r->ctx, r->cfg->wait_for) < 0)
         return BAKE_E_CANCELLED;
     if (pass(r->ctx, r->cfg->read_time) < 0)
         return BAKE_E_CANCELLED;
-    if (listed(r->cfg->fail_read, name)) /* a file that fails is that file's: this is all of it */
+    if (told_listed(r->cfg->fail_read,
+                    name)) /* a file that fails is that file's: this is all of it */
         return bake_fail(r->ctx, BAKE_E_INTERNAL, "'%s' broke off", name);
     return BAKE_OK;
 }
@@ -305,26 +263,12 @@ static int begin(struct reader *r)
 static int read_bytes(void *reader, struct bake_out *out)
 {
     struct reader *r = reader;
-    size_t n = strlen(r->name), room = out->size - out->pos;
-    char *to = (char *)out->data + out->pos;
     int rc = r->pos == 0 ? begin(r) : BAKE_OK;
 
     if (rc < 0)
         return rc;
-    if (room > r->cfg->size - r->pos)
-        room = (size_t)(r->cfg->size - r->pos);
-    for (size_t i = 0; i < room; i++)
-        to[i] = r->name[(r->pos + i) % n];
-    r->pos += room;
-    out->pos += room;
+    told_fill(r->name, r->cfg->size, &r->pos, out);
     return r->pos < r->cfg->size ? BAKE_OK : BAKE_END;
-}
-
-static int finish(void *reader, struct bake_result *ret)
-{
-    (void)reader;
-    (void)ret;
-    return BAKE_OK;
 }
 
 static void reader_close(void *reader)
@@ -342,9 +286,9 @@ static const struct bake_source_ops source = {
     .plan = groups_plan,
     .reader_open = reader_open,
     .next = next,
-    .open_entry = open_entry,
+    .open_entry = told_open_entry,
     .read = read_bytes,
-    .finish = finish,
+    .finish = told_finish,
     .reader_close = reader_close,
     .close = groups_close,
     .hold = groups_hold,

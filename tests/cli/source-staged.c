@@ -1,13 +1,8 @@
 /* A source for the command-line tests: components by name, of any size, that wait, fail or blurt
  * out the password when told to. It cannot put anything back. */
-#include <bakengine/plugin.h>
+#include "told.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 struct staged_cfg {
     const char *const *trees, *const *blobs, *const *fail;
@@ -118,14 +113,6 @@ static int staged_plan(void *self, struct bake_component *ret)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static int listed(const char *const *names, const char *name)
-{
-    for (; *names; names++)
-        if (strcmp(*names, name) == 0)
-            return 1;
-    return 0;
-}
-
 static int reader_open(void *self, struct bake_ctx *ctx, const struct bake_component *component,
                        void **ret_reader)
 {
@@ -136,7 +123,7 @@ static int reader_open(void *self, struct bake_ctx *ctx, const struct bake_compo
         return bake_fail(ctx, BAKE_E_NOMEM, "out of memory");
     r->ctx = ctx;
     r->cfg = s->cfg;
-    r->fails = listed(s->cfg->fail, component->name);
+    r->fails = told_listed(s->cfg->fail, component->name);
     (void)snprintf(r->name, sizeof(r->name), "%s\n", component->name);
     *ret_reader = r;
     return BAKE_OK;
@@ -146,68 +133,20 @@ static int next(void *reader, struct bake_entry *ret)
 {
     struct reader *r = reader;
 
-    if (r->entry > 1)
-        return BAKE_END;
-    ret->type = r->entry == 0 ? BAKE_DIR : BAKE_FILE;
-    ret->path = r->entry == 0 ? "." : "data";
-    ret->mode = r->entry == 0 ? 0755 : 0644;
-    ret->size = r->entry == 0 ? 0 : r->cfg->size;
-    ret->valid = BAKE_HAS_MODE | BAKE_HAS_MTIME;
-    ret->mtime_ns = INT64_C(1700000000000000001);
-    r->entry++;
-    return BAKE_OK;
-}
-
-static int open_entry(void *reader, struct bake_entry *entry)
-{
-    (void)reader;
-    (void)entry;
-    return BAKE_OK;
-}
-
-static int wait_for(struct reader *r)
-{
-    char path[4096];
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "%s.reached", r->cfg->wait_for);
-    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return bake_fail(r->ctx, BAKE_E_IO, "cannot make '%s': %s", path, strerror(errno));
-    (void)close(fd);
-    while (access(r->cfg->wait_for, F_OK) < 0)
-        if (r->ctx->host->sleep_ms(r->ctx, 10) != BAKE_OK)
-            return bake_fail(r->ctx, BAKE_E_CANCELLED, "cancelled");
-    return BAKE_OK;
+    return told_next(&r->entry, r->cfg->size, ret);
 }
 
 static int read_bytes(void *reader, struct bake_out *out)
 {
     struct reader *r = reader;
-    size_t n = strlen(r->name), room = out->size - out->pos;
-    char *to = (char *)out->data + out->pos;
 
-    if (r->pos == 0 && r->cfg->wait_for && wait_for(r) < 0)
+    if (r->pos == 0 && r->cfg->wait_for && told_wait(r->ctx, r->cfg->wait_for) < 0)
         return BAKE_E_CANCELLED;
     if (r->fails && r->pos >= r->cfg->size / 2)
         return r->cfg->leak ? blurt(r->ctx, r->cfg)
                             : bake_fail(r->ctx, BAKE_E_IO, "the connection broke off");
-    if (room > r->cfg->size - r->pos)
-        room = (size_t)(r->cfg->size - r->pos);
-    if (r->fails && room > r->cfg->size / 2 - r->pos)
-        room = (size_t)(r->cfg->size / 2 - r->pos);
-    for (size_t i = 0; i < room; i++)
-        to[i] = r->name[(r->pos + i) % n];
-    r->pos += room;
-    out->pos += room;
+    told_fill(r->name, r->fails ? r->cfg->size / 2 : r->cfg->size, &r->pos, out);
     return r->pos < r->cfg->size ? BAKE_OK : BAKE_END;
-}
-
-static int finish(void *reader, struct bake_result *ret)
-{
-    (void)reader;
-    (void)ret;
-    return BAKE_OK;
 }
 
 static void release(void *self) { free(self); }
@@ -218,9 +157,9 @@ static const struct bake_source_ops source = {
     .plan = staged_plan,
     .reader_open = reader_open,
     .next = next,
-    .open_entry = open_entry,
+    .open_entry = told_open_entry,
     .read = read_bytes,
-    .finish = finish,
+    .finish = told_finish,
     .reader_close = release,
     .close = release,
 };

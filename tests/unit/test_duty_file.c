@@ -54,6 +54,23 @@ static char *die(struct bk_duty_file *f)
     return path;
 }
 
+/* A dead process's file with one obligation and, behind it, this. */
+static char *dead_with(const char *text)
+{
+    struct bk_duty_file f = BK_DUTY_FILE_INIT;
+    struct bk_err err = {0};
+    char *path;
+    int fd;
+
+    assert_int_equal(bk_duty_file_new(&f, &err), BAKE_OK);
+    add(&f, 0, "{\"n\":1}");
+    path = die(&f);
+    fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_int_equal(write(fd, text, strlen(text)), (int)strlen(text));
+    close(fd);
+    return path;
+}
+
 static void test_kept_and_replaced(void **state)
 {
     struct bk_duty_file f = BK_DUTY_FILE_INIT, g = BK_DUTY_FILE_INIT;
@@ -89,16 +106,9 @@ static void test_line_cut_short(void **state)
 {
     struct bk_duty_file f = BK_DUTY_FILE_INIT;
     struct bk_err err = {0};
-    char *path;
-    int fd;
+    char *path = dead_with("{\"op\":\"redee");
 
     (void)state;
-    assert_int_equal(bk_duty_file_new(&f, &err), BAKE_OK);
-    add(&f, 0, "{\"n\":1}");
-    path = die(&f);
-    fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    assert_int_equal(write(fd, "{\"op\":\"redee", 12), 12);
-    close(fd);
     assert_int_equal(bk_duty_file_take(path, &f, &err), BAKE_OK);
     assert_int_equal(f.n, 1);
     add(&f, 0, "{\"n\":2}"); /* a line of its own, not the rest of the other */
@@ -115,16 +125,9 @@ static void test_damaged_is_kept(void **state)
 {
     struct bk_duty_file f = BK_DUTY_FILE_INIT;
     struct bk_err err = {0};
-    char *path;
-    int fd;
+    char *path = dead_with("rubbish\n");
 
     (void)state;
-    assert_int_equal(bk_duty_file_new(&f, &err), BAKE_OK);
-    add(&f, 0, "{\"n\":1}");
-    path = die(&f);
-    fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    assert_int_equal(write(fd, "rubbish\n", 8), 8);
-    close(fd);
     assert_int_equal(bk_duty_file_take(path, &f, &err), BAKE_E_CORRUPT);
     assert_non_null(strstr(err.text, path));
     assert_int_equal(access(path, F_OK), 0); /* somebody must look at it */
