@@ -1,0 +1,2 @@
+/* See child.h. */
+#include "child/child.h"

@@ -1,0 +1,2 @@
+/* See scratch.h. */
+#include "scratch/scratch.h"

@@ -1,0 +1,39 @@
+/* Connections to the server, for questions (libmariadb). A connection is for one thread; a
+ * cancelled context breaks off what it waits for. */
+#ifndef MY_CONN_H
+#define MY_CONN_H
+
+#include "options.h"
+
+#include <mysql.h>
+
+struct my_conn {
+    MYSQL *my;
+    struct bake_ctx *ctx;
+    unsigned long version; /* mysql_get_server_version: 101106 */
+    bool mariadb;          /* else MySQL, which is refused */
+};
+
+struct my_place { /* where to connect instead of where the options say: a throw-away server */
+    const char *socket, *user, *password;
+};
+
+/* database may be NULL. place NULL: as the options say. utf8mb4. BAKE_E_AUTH: refused; NOTFOUND: no
+ * such database; UNAVAILABLE: no server; each with a HINT. The user's own option files count
+ * ([client]), ours go before them. */
+int my_conn_open(struct bake_ctx *ctx, const struct my_config *cfg, const struct my_place *place,
+                 const char *database, struct my_conn *ret);
+void my_conn_close(struct my_conn *c);
+
+/* OK: *ret is to be mysql_free_result()ed (NULL when the statement has no result); else the failure
+ * is said: "<what>: <server's message>". */
+int my_query(struct my_conn *c, MYSQL_RES **ret, const char *what, const char *sql);
+BAKE_PRINTF(4, 5)
+int my_queryf(struct my_conn *c, MYSQL_RES **ret, const char *what, const char *fmt, ...);
+/* The first column of the first row, "" when there is none; to be freed. */
+int my_value(struct my_conn *c, char **ret, const char *what, const char *sql);
+char *my_quoted(const char *name);                     /* `a``b`; to be freed */
+char *my_literal(struct my_conn *c, const char *text); /* 'it''s'; to be freed */
+int my_rc_of_errno(unsigned error);
+
+#endif
