@@ -4,7 +4,11 @@
  * A child gets: its own process group; SIGTERM if this process dies; no descriptors but its pipes
  * and secrets; signals at their defaults; LC_ALL=C.UTF-8, so that its messages can be read. It
  * never goes through a shell. A cancelled context ends it: SIGTERM, then SIGKILL after a few
- * seconds. */
+ * seconds; so does its end, for what it has started and left in its group.
+ *
+ * The SIGTERM comes when the thread that started it ends, too: start it on the thread that uses it.
+ * And if this process is killed, the end of its input may reach it before the signal does: what is
+ * fed must not take the end of its input alone for a success (psql --single-transaction does). */
 #ifndef BKC_CHILD_H
 #define BKC_CHILD_H
 
@@ -30,7 +34,10 @@ struct bkc_child_spec {
         *env; /* added to, or instead of, this process's; "NAME" alone removes; NULL */
     struct bkc_child_secret secrets[BKC_CHILD_SECRETS]; /* ended by a NULL text */
     const char *directory;                              /* to start in; or NULL */
-    const char *user;                                   /* to run as, when we are root; or NULL */
+    /* To run as, when we are root; or NULL. Starts in "/" then, unless a directory is named, with
+     * that user's HOME, USER and LOGNAME, and without TMPDIR. BAKE_E_CONFIG: there is no such user.
+     */
+    const char *user;
     bool in, out; /* a pipe to its standard input, from its output; else /dev/null */
     int out_fd;   /* > 0 without `out`: its standard output (duplicated) */
     /* Each line of its standard error, without the end, cleaned of control characters; called on
@@ -62,8 +69,9 @@ void bkc_child_interrupt(struct bkc_child *c);
 /* Ends it if it runs, and reaps it. NULL is fine. */
 void bkc_child_free(struct bkc_child *c);
 
-/* Runs to the end; its output, at most `limit` bytes, NUL-ended, goes to *ret_out (to be freed;
- * NULL: thrown away). `input` may be NULL. */
+/* Runs to the end; its output, at most `limit` bytes (more: BAKE_E_CHILD), NUL-ended, goes to
+ * *ret_out (to be freed; NULL: thrown away, or to out_fd). `input` may be NULL; that it is not read
+ * to its end is no failure: how the program ends decides. spec's in and out do not count. */
 int bkc_child_run(struct bake_ctx *ctx, const struct bkc_child_spec *spec, const char *input,
                   size_t limit, char **ret_out);
 

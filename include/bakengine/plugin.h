@@ -299,7 +299,7 @@ struct bake_source_ops {
     void (*interrupt)(void *self); /* optional; any thread; only wakes a blocked call */
     void (*close)(void *self);
 
-    /* ---- since 1.1: groups. Optional; hold, release and redeem together. ---- */
+    /* ---- since 1.1: groups. Optional; hold and release together, with redeem. ---- */
 
     /* Makes what the chosen components of a group are read from stand still, until release(). All
      * are read in between. A failure is that of all of them; release() is called then too. facts:

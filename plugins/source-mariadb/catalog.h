@@ -15,7 +15,10 @@ struct my_list {
     struct my_database *items;
     size_t n, next; /* next: of plan() */
     char *users_facts, *base_facts;
+    uint64_t base_bytes;
+    char *binlog; /* that is written to while we plan: no dump of this run begins before it */
     char *server_version, *stream; /* stream: of its binlogs in the store */
+    unsigned long version;         /* of the server, as libmariadb has it: 101119 */
     bool binlogs;                  /* they are on, and wanted */
 };
 
@@ -23,8 +26,13 @@ int my_list_make(struct bake_ctx *ctx, const struct my_config *cfg, struct my_li
 void my_list_free(struct my_list *l);
 const struct my_database *my_list_find(const struct my_list *l, const char *component);
 
-/* Bytes outside of [A-Za-z0-9_.-], and a '.' in front, as %XX; and back. To be freed. */
+/* Is the table left out by exclude_tables? */
+bool my_excluded(const struct my_config *cfg, const char *database, const char *table);
+
+/* Bytes outside of [A-Za-z0-9_.-], and a '.' in front, as %XX; "users" as "%75sers"
+ * (users.sql is another component); more than 200 bytes end in "%-" and a hash. To be freed. */
 char *my_safe_name(const char *database);
-char *my_true_name(const char *component); /* without its .sql */
+char *my_true_name(
+    const char *component); /* without its .sql; NULL: it was shortened, or no memory */
 
 #endif

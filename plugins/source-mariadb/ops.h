@@ -5,6 +5,12 @@
 
 #include "catalog.h"
 
+#define MY_USERS "users.sql" /* components beside those of databases */
+#define MY_BASE  "base.xb"
+
+int my_validate(struct bake_ctx *ctx, const void *cfg); /* no I/O */
+int my_probe(struct bake_ctx *ctx, const void *cfg);    /* connects */
+
 struct my_reader { /* what a component is read by; the first member of each kind's own struct */
     int (*next)(void *reader, struct bake_entry *ret);
     int (*open_entry)(void *reader, struct bake_entry *entry);

@@ -22,12 +22,16 @@ struct my_config { /* as the engine fills it */
     uint64_t lock_timeout, timeout; /* ms */
 };
 
+int my_nomem(struct bake_ctx *ctx); /* fails: BAKE_E_NOMEM */
+
+struct my_back;
 struct my_source { /* the instance: immutable once open, so that readers and writers may share it */
     struct bake_ctx *ctx;
     const struct my_config *cfg;
     struct my_list *list;       /* plan's (catalog.h) */
     struct my_restore *restore; /* what restore_begin() makes (restore.h), or NULL */
     struct my_calls *calls;     /* what interrupt() has to wake (calls.h) */
+    const struct my_back *back; /* the way back of the restore that has begun (ops.h) */
 };
 
 #endif

@@ -10,7 +10,8 @@
 struct pg_conn {
     PGconn *pg;
     struct bake_ctx *ctx;
-    int version; /* PQserverVersion: 150018 */
+    int version;      /* PQserverVersion: 150018 */
+    uint64_t timeout; /* ms that an answer may take; 0: for ever */
 };
 
 /* Where to connect instead of where the options say: a throw-away server. */
@@ -33,7 +34,9 @@ int pg_conn_open_replication(struct bake_ctx *ctx, const struct pg_config *cfg,
 void pg_conn_close(struct pg_conn *c);
 
 /* Waits for the result by poll() with the context's cancel_fd; cancels the query when cancelled.
- * params: NULL-able texts. OK: *ret is to be PQclear()ed; else it is NULL and the failure is said:
+ * params: NULL-able texts; with n 0 several statements are fine, and the last one's result is what
+ * is returned, as is one that begins a COPY. OK: *ret is to be PQclear()ed; else it is NULL and the
+ * failure is said:
  * "<what>: <server's message>" plus its DETAIL and HINT. */
 int pg_query(struct pg_conn *c, PGresult **ret, const char *what, const char *sql, int n,
              const char *const *params);

@@ -5,6 +5,13 @@
 
 #include "catalog.h"
 
+#define PG_GLOBALS "globals.sql" /* components with names of their own */
+#define PG_BASE    "base"
+
+extern const struct bake_source_ops pg_source_ops;
+int pg_validate(struct bake_ctx *ctx, const void *config); /* options.c */
+int pg_probe(struct bake_ctx *ctx, const void *config);    /* probe.c */
+
 struct pg_reader { /* what a component is read by; the first member of each kind's own struct */
     int (*next)(void *reader, struct bake_entry *ret);
     int (*open_entry)(void *reader, struct bake_entry *entry);

@@ -28,7 +28,8 @@ struct pg_source { /* the instance: immutable once open, so that readers and wri
     const struct pg_config *cfg;
     struct pg_list *list;       /* plan's (catalog.h) */
     struct pg_restore *restore; /* what restore_begin() makes (restore.h), or NULL */
-    struct pg_calls *calls;     /* what interrupt() has to wake (calls.h) */
+    const struct pg_back *back; /* of the restore that goes on (ops.h) */
+    struct pg_way *way;         /* of a base backup's (base_way.h), or NULL */
 };
 
 #endif

@@ -14,9 +14,9 @@ struct pg_scan_table {
     uint64_t rows;
 };
 
-/* format: enum pg_format. Plain: lines `COPY schema.table (...) FROM stdin;` up to `\.`; the end
- * marker `-- PostgreSQL database dump complete` (pg_dumpall: `-- PostgreSQL database cluster dump
- * complete`), after it only \unrestrict and empty lines. Custom (versions 1.14 to 1.16 of the
+/* format: enum pg_format. Plain: statements `COPY schema.table (...) FROM stdin;` up to `\.`; the
+ * end marker `-- PostgreSQL database dump complete` (pg_dumpall: `-- PostgreSQL database cluster
+ * dump complete`), after it only \unrestrict and empty lines. Custom (versions 1.14 to 1.16 of the
  * archive format; src/bin/pg_dump/pg_backup_archiver.h): header, table of contents, every data
  * block to its end, each item that has data is there. */
 int pg_scan_new(int format, struct pg_scan **ret);
@@ -27,9 +27,13 @@ int pg_scan_feed(struct pg_scan *s, const void *data, size_t n); /* OK, BAKE_E_N
 int pg_scan_end(struct pg_scan *s, const char **ret_why);
 size_t pg_scan_tables(const struct pg_scan *s, const struct pg_scan_table **ret); /* sorted */
 uint64_t pg_scan_rows(const struct pg_scan *s);
+uint64_t pg_scan_large_objects(const struct pg_scan *s);
 bool pg_scan_counted(const struct pg_scan *s); /* false: the format's version is not known */
-/* {"tables": {...}, "rows": n} or {"tables_total": n, "rows": n}, merged into an object of facts (a
- * json_t *, as void here). */
+/* A table's name in facts: "schema.table"; a part with a '.' or '"' in it is quoted as an
+ * identifier is. To be freed; NULL: out of memory. */
+char *pg_scan_key(const char *schema, const char *name);
+/* {"tables": {...}, "rows": n, "large_objects": n} or {"tables_total": n, "rows": n}, merged into
+ * an object of facts (a json_t *, as void here). */
 int pg_scan_facts(const struct pg_scan *s, void *json);
 
 #endif
