@@ -238,12 +238,11 @@ static void logs(const json_t *e)
     uint64_t missing = bk_event_num(e, "missing");
     char number[24];
 
-    printf("%s  logs %s: %llu, of which backups need %llu, %s missing (in sink '%s')\n",
-           bk_event_str(e, "result"), bk_event_str(e, "stream"),
-           (unsigned long long)bk_event_num(e, "logs"),
+    printf("  logs %s: %llu, of which backups need %llu, %s missing in '%s': %s %s\n",
+           bk_event_str(e, "stream"), (unsigned long long)bk_event_num(e, "logs"),
            (unsigned long long)bk_event_num(e, "needed"),
            missing > 0 ? bk_format_count(number, sizeof(number), missing) : "none",
-           bk_event_str(e, "sink"));
+           bk_event_str(e, "sink"), bk_event_str(e, "level"), bk_event_str(e, "result"));
 }
 
 static void summary(const json_t *e)

@@ -75,7 +75,9 @@ static int make_stream(struct my_conn *c, struct my_list *l)
     int rc = my_value(c, &uid, "cannot ask which server this is", has_uid ? with : without);
     if (rc == BAKE_OK && uid && EVP_Digest(uid, strlen(uid), digest, &len, EVP_sha256(), NULL) &&
         (l->stream = malloc(32))) {
-        char *to = stpcpy(l->stream, "mariadb-");
+        static const char prefix[] = "mariadb-";
+        char *to = l->stream + sizeof(prefix) - 1;
+        memcpy(l->stream, prefix, sizeof(prefix));
         for (size_t i = 0; i < 8; i++) {
             *to++ = "0123456789abcdef"[digest[i] >> 4];
             *to++ = "0123456789abcdef"[digest[i] & 15];

@@ -39,7 +39,8 @@ int my_drill_facts(struct my_restore *r, uint64_t tables, uint64_t rows, json_t 
 
 /* Applies the store's binary logs from where `facts` says up to r->at_ns. database NULL: all. */
 int my_at_apply(struct my_restore *r, const json_t *facts, const char *database);
-/* Logical: the databases in r->server are brought to that moment, and from there into the target. */
+/* Logical: the databases in r->server are brought to that moment, and from there into the target.
+ */
 int my_at_end(struct my_restore *r);
 
 #endif

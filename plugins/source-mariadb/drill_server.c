@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -77,9 +76,10 @@ static int make_secret(struct my_restore *r, struct my_server *s)
     if (!s->password || !s->user || !s->socket || !s->data)
         return my_nomem(r->ctx);
     if (strlen(s->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-        return bake_fail(r->ctx, BAKE_E_CONFIG,
-                         "'%s' is too long for a socket\nHINT: name a shorter directory by 'scratch'",
-                         s->socket);
+        return bake_fail(
+            r->ctx, BAKE_E_CONFIG,
+            "'%s' is too long for a socket\nHINT: name a shorter directory by 'scratch'",
+            s->socket);
     s->place = (struct my_place){.socket = s->socket, .user = s->user, .password = s->password};
     return BAKE_OK;
 }
@@ -222,7 +222,7 @@ static void fill(struct args *a, const struct my_server *s, const char *data)
 {
     static const char *const always[] = {"--skip-networking",
                                          "--skip-log-bin",
-                                         "--event-scheduler=DISABLED",
+                                         "--event-scheduler=OFF",
                                          "--skip-slave-start",
                                          "--loose-strict-password-validation=OFF",
                                          "--performance-schema=OFF",
@@ -246,14 +246,16 @@ static void fill(struct args *a, const struct my_server *s, const char *data)
         own(a, strdup(always[i]));
 }
 
-static bool accepts(const struct my_server *s)
+/* Not before it knows the account, which it is told after it listens. */
+static bool accepts(struct my_restore *r, const struct my_server *s)
 {
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    (void)snprintf(to.sun_path, sizeof(to.sun_path), "%s", s->socket);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0;
-    if (fd >= 0)
-        (void)close(fd);
+    struct my_hush hush;
+    struct my_conn c = {0};
+    if (access(s->socket, F_OK) != 0)
+        return false;
+    my_hush(&hush, r->ctx);
+    bool good = my_conn_open(&hush.ctx, r->cfg, &s->place, NULL, &c) == BAKE_OK;
+    my_conn_close(&c);
     return good;
 }
 
@@ -279,7 +281,7 @@ static int ended(struct my_restore *r, const struct my_server *s, const char *wh
 static int await(struct my_restore *r, const struct my_server *s)
 {
     int64_t since = my_now_ms(), limit = r->cfg->timeout ? (int64_t)r->cfg->timeout : 600000;
-    while (!accepts(s)) {
+    while (!accepts(r, s)) {
         int rc = r->ctx->host->sleep_ms(r->ctx, PACE_MS);
         if (rc != BAKE_OK)
             return rc;

@@ -206,9 +206,10 @@ static int base_finish(void *reader, struct bake_result *ret)
     struct base *b = reader;
     char *now = NULL;
     int rc = bkc_child_wait(b->child, NULL);
+    const char *said = bkc_child_said(b->child), *last = strrchr(said, '\n');
     if (rc == BAKE_OK && !b->done)
         rc = bake_fail(b->ctx, BAKE_E_CHILD, "mariadb-backup ended without '" DONE "': %s",
-                       bkc_child_said(b->child));
+                       last ? last + 1 : said);
     if (rc == BAKE_OK && (rc = my_xb_end(b->xb)) != BAKE_OK)
         rc = bad_stream(b, rc);
     if (rc == BAKE_OK)

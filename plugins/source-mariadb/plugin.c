@@ -1,6 +1,7 @@
 /* The MariaDB source: databases as dumps or the whole server as a copy, accounts, binary logs. */
 #include "calls.h"
 #include "ops.h"
+#include "restore.h"
 
 #include "scratch/scratch.h"
 #include <stdlib.h>
@@ -75,6 +76,7 @@ static const struct bake_option options[] = {
 static void source_close(void *self)
 {
     struct my_source *src = self;
+    my_restore_free(src->restore);
     my_list_free(src->list);
     my_calls_free(src->calls);
     free(src);

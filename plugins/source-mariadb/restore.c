@@ -263,9 +263,8 @@ static int open_load(struct writer *w)
     if (!r->server)
         return my_load_start(r, w->ctx, NULL, w->db->swap.fresh, w->db, &w->load);
     int rc = make_own(r, w->ctx, w->db);
-    return rc == BAKE_OK
-               ? my_load_start(r, w->ctx, &r->server->place, w->db->name, w->db, &w->load)
-               : rc;
+    return rc == BAKE_OK ? my_load_start(r, w->ctx, &r->server->place, w->db->name, w->db, &w->load)
+                         : rc;
 }
 
 static int writer_open(struct my_source *src, struct bake_ctx *ctx, const struct bake_component *c,

@@ -18,7 +18,7 @@ struct my_swap { /* a database that takes another's place */
     bool made; /* there was no target before */
 };
 
-struct my_rdb { /* a database of the restore */
+struct my_rdb {             /* a database of the restore */
     char *component, *name; /* name: as it was called when it was dumped */
     struct my_swap swap;
     json_t *facts;
@@ -52,8 +52,8 @@ struct my_restore {
     char *facts;              /* restore_end()'s */
 };
 
-void my_restore_free(struct my_restore *r); /* NULL is fine */
-void my_way_free(struct my_way *way);      /* physical_restore.c */
+void my_restore_free(struct my_restore *r);            /* NULL is fine */
+void my_way_free(struct my_way *way);                  /* physical_restore.c */
 BAKE_PRINTF(1, 2) char *my_text(const char *fmt, ...); /* to be freed; NULL: no memory */
 int64_t my_now_ms(void);
 
@@ -65,7 +65,7 @@ struct my_calm {
 };
 void my_calm(struct my_calm *c, struct bake_ctx *to);
 
-struct my_hush { /* likewise; failures go into its text */
+struct my_hush {         /* likewise; failures go into its text */
     struct bake_ctx ctx; /* first */
     struct bake_ctx *to;
     char text[1000];

@@ -1,5 +1,5 @@
-/* A context that is never cancelled and hands on everything else: for what, once begun, must come to
- * its end. */
+/* A context that is never cancelled and hands on everything else: for what, once begun, must come
+ * to its end. */
 #include "restore.h"
 
 #include <poll.h>

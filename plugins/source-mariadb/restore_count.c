@@ -87,8 +87,8 @@ static int compare_tables(struct my_restore *r, const struct my_rdb *db, const j
         if (!my_part_wanted(r->parts, db->name, name))
             continue;
         if (!is)
-            return bake_fail(r->ctx, BAKE_E_CORRUPT,
-                             "database '%s' lacks table '%s' when restored", db->name, name);
+            return bake_fail(r->ctx, BAKE_E_CORRUPT, "database '%s' lacks table '%s' when restored",
+                             db->name, name);
         if (json_integer_value(is) != json_integer_value(value))
             return differs(r, db, name, "rows", json_integer_value(is), json_integer_value(value));
     }
@@ -113,10 +113,7 @@ int my_count(struct my_restore *r, struct my_conn *c, const char *database, cons
     int rc = my_counts_of(c, database, &seen);
     if (rc != BAKE_OK)
         return rc;
-    json_object_foreach(seen, name, value)
-    {
-        sum += json_integer_value(value);
-    }
+    json_object_foreach(seen, name, value) { sum += json_integer_value(value); }
     *tables += json_object_size(seen);
     *rows += (uint64_t)sum;
     if (recorded)

@@ -43,8 +43,8 @@ static int repoint(struct my_conn *c, const char *fresh, const struct key *k, co
          *schema = my_quoted(to), *parent = my_quoted(k->parent);
     int rc = db && table && name && schema && parent ? BAKE_OK : my_nomem(c->ctx);
     if (rc == BAKE_OK)
-        rc = my_queryf(c, NULL, "cannot change a foreign key", "ALTER TABLE %s.%s DROP FOREIGN KEY %s",
-                       db, table, name);
+        rc = my_queryf(c, NULL, "cannot change a foreign key",
+                       "ALTER TABLE %s.%s DROP FOREIGN KEY %s", db, table, name);
     if (rc == BAKE_OK)
         rc = my_queryf(c, NULL, "cannot change a foreign key",
                        "ALTER TABLE %s.%s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s.%s (%s) "

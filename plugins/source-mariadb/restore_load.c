@@ -227,8 +227,8 @@ int my_redump(struct my_restore *r, const struct my_place *place, const char *da
     struct bkc_child_spec spec = {.out = true, .silence_ms = r->cfg->timeout};
     struct bkc_child *child = NULL;
     char *path = NULL, *version = NULL, *buffer = malloc(1 << 18);
-    int rc = buffer ? my_tool(r->ctx, r->cfg, "mariadb-dump", 0, &path, &version)
-                    : my_nomem(r->ctx);
+    int rc =
+        buffer ? my_tool(r->ctx, r->cfg, "mariadb-dump", 0, &path, &version) : my_nomem(r->ctx);
     if (rc == BAKE_OK) {
         my_call_begin(&call, r->cfg, place, path);
         my_call_arg(&call, "--single-transaction");

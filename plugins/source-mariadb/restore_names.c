@@ -106,6 +106,8 @@ int my_drop_extras(struct my_conn *c, const char *database, const json_t *tables
         "WHERE trigger_schema = %s"};
     char *literal = my_literal(c, database);
     int rc = literal ? BAKE_OK : my_nomem(c->ctx);
+    if (rc == BAKE_OK) /* else it knows no packages */
+        rc = my_query(c, NULL, "cannot prepare the removal", "SET SESSION sql_mode = 'ORACLE'");
     for (size_t i = tables ? 3 : 0; i < 4 && rc == BAKE_OK; i++) {
         MYSQL_RES *r = NULL;
         char *head = strdup(kinds[i]), *at = head ? strstr(head, "%s") : NULL;
@@ -121,6 +123,8 @@ int my_drop_extras(struct my_conn *c, const char *database, const json_t *tables
         free(head);
     }
     free(literal);
+    if (rc == BAKE_OK)
+        rc = my_query(c, NULL, "cannot go on after the removal", "SET SESSION sql_mode = ''");
     return rc;
 }
 

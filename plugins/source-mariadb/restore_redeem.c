@@ -17,9 +17,9 @@ static json_t *databases_of(const struct my_restore *r)
     json_t *list = json_array();
     for (size_t i = 0; i < r->n; i++) {
         const struct my_swap *s = &r->dbs[i].swap;
-        if (json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b}", "target", s->target,
-                                                  "fresh", s->fresh, "old", s->old, "made",
-                                                  s->made)) != 0) {
+        if (json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:s, s:b}", "target", s->target, "fresh",
+                                            s->fresh, "old", s->old, "made", s->made)) != 0) {
             json_decref(list);
             return NULL;
         }
@@ -63,7 +63,8 @@ static int take_databases(struct my_restore *r, const json_t *list)
                               json_is_true(json_object_get(o, "made"))};
         if (!s->target || !s->fresh || !s->old || !strstr(s->fresh, "_bakengine_") ||
             !strstr(s->old, "_bakengine_old_"))
-            return bake_fail(r->ctx, BAKE_E_CORRUPT, "an obligation of a restore is not understood");
+            return bake_fail(r->ctx, BAKE_E_CORRUPT,
+                             "an obligation of a restore is not understood");
     }
     return BAKE_OK;
 }
@@ -75,7 +76,8 @@ static int take_accounts(struct my_restore *r, json_t *list)
         const char *text = json_string_value(json_array_get(list, i));
         if (!text || (strncmp(text, "DROP USER IF EXISTS `", 21) != 0 &&
                       strncmp(text, "DROP ROLE IF EXISTS `", 21) != 0))
-            return bake_fail(r->ctx, BAKE_E_CORRUPT, "an obligation of a restore is not understood");
+            return bake_fail(r->ctx, BAKE_E_CORRUPT,
+                             "an obligation of a restore is not understood");
     }
     r->accounts = json_incref(list);
     return BAKE_OK;

@@ -1,4 +1,5 @@
-/* See restore_split.h: sections are known by the comment lines that mariadb-dump puts before them. */
+/* See restore_split.h: sections are known by the comment lines that mariadb-dump puts before them.
+ */
 #include "restore_split.h"
 
 #include <stdlib.h>
@@ -109,7 +110,8 @@ static bool is_wanted(const struct my_split *s, const char *p)
 static void section(struct my_split *s)
 {
     static const char *const tables[] = {"-- Table structure for table ",
-                                         "-- Dumping data for table ", "-- Sequence structure for "};
+                                         "-- Dumping data for table ",
+                                         "-- Sequence structure for "};
     static const char *const views[] = {
         "-- Temporary table structure for view ", "-- Temporary view structure for view ",
         "-- Final view structure for view ", "-- Dumping routines for database "};

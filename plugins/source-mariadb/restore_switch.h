@@ -4,12 +4,33 @@
 
 #include "restore.h"
 
+#define MY_OURS "bakengine: made by a restore" /* the comment of a database that is not finished   \
+                                                */
+
 struct my_sql { /* a statement that grows */
     char *text;
     size_t n, cap;
     bool failed;
 };
 BAKE_PRINTF(2, 3) void my_sql(struct my_sql *s, const char *fmt, ...);
+
+/* ---- restore_keep.c ---- */
+
+/* ", `from`.`table` TO `to`.`table`" */
+void my_add_move(struct my_sql *s, const char *from, const char *to, const char *table);
+/* A statement about one database, its name between `before` and `after`. */
+int my_about(struct my_conn *c, const char *what, const char *database, const char *before,
+             const char *after);
+char *my_charset_of(const json_t *facts); /* to be freed; NULL: no memory */
+int my_make_database(struct my_conn *c, const char *name, const json_t *facts, const char *why);
+int my_drop_database(struct my_conn *c, const char *name); /* only what is named as ours */
+json_t *my_without_marks(json_t *names);
+/* Makes the database for the old tables, with all in it that the way back needs. */
+int my_keep(struct my_restore *r, struct my_conn *c, const struct my_rdb *db);
+/* *ret: NULL when it was not kept; else to be freed, NUL behind it. */
+int my_kept(struct my_conn *c, const char *old, const char *what, char **ret, size_t *n);
+
+/* ---- restore_back.c ---- */
 
 /* Up to that phase it got: all is as it was, or (MY_DONE) as it is to be; nothing of ours stays. */
 int my_swap_back(struct my_restore *r, struct my_conn *c, enum my_phase phase);

@@ -49,8 +49,8 @@ int my_users_take(struct my_restore *r, struct bake_ctx *ctx, const char *text, 
             return bake_fail(ctx, BAKE_E_CORRUPT, "'%s' goes on behind its end", MY_USERS);
         if (len > 2 && line[0] == '-' && line[1] == '-')
             ended = len == strlen(MY_USERS_END) && memcmp(line, MY_USERS_END, len) == 0;
-        else if (len > 1 && line[len - 1] == ';' && (starts(line, "CREATE ") ||
-                                                     starts(line, "GRANT ") || starts(line, "SET ")))
+        else if (len > 1 && line[len - 1] == ';' &&
+                 (starts(line, "CREATE ") || starts(line, "GRANT ") || starts(line, "SET ")))
             rc = keep(r, ctx, line, len);
         else if (len > 0)
             return bake_fail(ctx, BAKE_E_CORRUPT,
@@ -119,8 +119,8 @@ static int refused(struct my_conn *c, const char *what, const char *name)
                       : rc == BAKE_E_AUTH       ? "the user may not do that"
                       : error == ER_CANNOT_USER ? "the server refuses it"
                                                 : "the statement fails";
-    return bake_fail(c->ctx, rc == BAKE_E_NOTFOUND ? BAKE_E_IO : rc, "cannot %s '%s': %s (error %u)",
-                     what, name, why, error);
+    return bake_fail(c->ctx, rc == BAKE_E_NOTFOUND ? BAKE_E_IO : rc,
+                     "cannot %s '%s': %s (error %u)", what, name, why, error);
 }
 
 static int note_missing(struct my_restore *r, const json_t *there)
@@ -200,9 +200,9 @@ static int alter_one(struct my_restore *r, struct my_conn *c, const char *line, 
                     "this is the account that the restore works as: it stays as it is");
     } else {
         sql = my_text("ALTER USER %s", line + strlen(USER));
-        rc = !sql                                 ? my_nomem(c->ctx)
+        rc = !sql                              ? my_nomem(c->ctx)
              : my_try(c, NULL, sql) != BAKE_OK ? refused(c, "change account", name)
-                                                  : BAKE_OK;
+                                               : BAKE_OK;
     }
     if (sql)
         explicit_bzero(sql, strlen(sql));

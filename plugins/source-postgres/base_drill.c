@@ -172,7 +172,7 @@ static void setting(struct args *a, char *text)
 /* Nothing of the old server's configuration may let this one reach out of its directory: no port,
  * no archive, no replication, no workers of extensions; and it is small. */
 static const char *const quiet[] = {"listen_addresses=",
-                                    "port=" PORT_TEXT,
+                                    "port=5432",
                                     "unix_socket_group=",
                                     "unix_socket_permissions=0700",
                                     "external_pid_file=",

@@ -74,8 +74,8 @@ static json_t *server_facts(const struct pg_list *l)
 {
     return json_pack("{s:s, s:i, s:s, s:b, s:s, s:s}", "server_version", l->server_version,
                      "server_version_num", l->version_num, "system_identifier", l->system_id,
-                     "replica", l->replica, "superuser", l->superuser,
-                     "shared_preload_libraries", l->preload);
+                     "replica", l->replica, "superuser", l->superuser, "shared_preload_libraries",
+                     l->preload);
 }
 
 static char *dump_json(json_t *j) /* takes j */

@@ -27,6 +27,7 @@ struct follow {
     bool down;        /* that the connection is lost has been said */
     bool anew;        /* what the store has is not what comes next */
     uint32_t pause;
+    char why[200]; /* the tool's last word about what is wrong */
 };
 
 static int no_memory(struct bake_ctx *ctx) { return bake_fail(ctx, BAKE_E_NOMEM, "out of memory"); }
@@ -38,6 +39,9 @@ static int no_memory(struct bake_ctx *ctx) { return bake_fail(ctx, BAKE_E_NOMEM,
 static void said(void *arg, const char *line)
 {
     struct follow *f = arg;
+    const char *error = strstr(line, "error: ");
+    if (error)
+        (void)snprintf(f->why, sizeof(f->why), "%s", error + strlen("error: "));
     if (strstr(line, "has already been removed"))
         f->gone = true;
     if (strstr(line, "starting log streaming") || strstr(line, "finished segment"))
@@ -177,8 +181,10 @@ static int pause_for(struct follow *f)
     }
     if (!f->down)
         bake_report(f->ctx, BAKE_WARNING, f->system_id ? f->system_id : "log",
-                    "the server does not send its log; trying again until it does");
+                    "the server does not send its log; trying again until it does%s%s",
+                    *f->why ? ": " : "", f->why);
     f->down = true;
+    f->why[0] = '\0';
     int rc = f->ctx->host->sleep_ms(f->ctx, f->pause);
     f->pause = f->pause < PAUSE_MOST_MS / 2 ? 2 * f->pause : PAUSE_MOST_MS;
     return rc;

@@ -146,8 +146,12 @@ int pg_words_statement(struct pg_words *w, const char **ret, size_t *ret_n);
  * quotes. False: there is none, or it is too long. */
 bool pg_words_next(struct pg_words *w, char *ret, size_t cap);
 
-/* ---- restore_swap.c, restore_undo.c ---- */
+/* ---- restore_promise.c, restore_swap.c, restore_undo.c, restore_tidy.c ---- */
 
+#define PG_RESTORE_KIND "postgres-restore"
+
+/* A json_t: what the obligation says; NULL: out of memory. */
+void *pg_restore_document(const struct pg_restore *r);
 int pg_restore_oblige(struct pg_restore *r, struct bake_ctx *ctx);
 /* All databases take their places. */
 int pg_restore_swap(struct pg_restore *r, struct bake_ctx *ctx);

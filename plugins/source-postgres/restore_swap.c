@@ -137,37 +137,67 @@ static int drop_old(struct pg_restore *r, struct bake_ctx *ctx)
     return rc;
 }
 
+/* In one go: names that have changed already are not looked for by whoever cancels. */
+static int swap_all(struct pg_restore *r, struct pg_conn *c)
+{
+    struct pg_conn other = {0};
+    char *home = strdup(PQdb(c->pg));
+    bool itself = false;
+    int rc =
+        home ? swap_those(r, c, home, false) : bake_fail(c->ctx, BAKE_E_NOMEM, "out of memory");
+    for (size_t i = 0; i < r->n && rc == BAKE_OK; i++)
+        itself = itself || strcmp(r->targets[i].name, home) == 0;
+    if (itself) {
+        struct bake_ctx *ctx = c->ctx;
+        pg_conn_close(c);
+        rc = pg_restore_home(r, ctx, home, &other);
+    }
+    if (itself && rc == BAKE_OK) {
+        rc = swap_those(r, &other, home, true);
+        pg_conn_close(&other);
+    }
+    free(home);
+    return rc;
+}
+
+/* Files may have been made with holes that the disk has no room for: better to know before than
+ * after. Who may not ask for it goes without. */
+static int settle(struct pg_conn *c)
+{
+    struct pg_hush h;
+    struct pg_conn quiet = *c;
+    pg_hush(&h, c->ctx);
+    quiet.ctx = &h.ctx;
+    int rc = pg_exec(&quiet, "cannot write the new databases to the server's disk", "CHECKPOINT");
+    if (rc == BAKE_OK || rc == BAKE_E_AUTH)
+        return BAKE_OK;
+    return bake_fail(c->ctx, rc, "%s", h.text);
+}
+
 int pg_restore_swap(struct pg_restore *r, struct bake_ctx *ctx)
 {
-    struct pg_conn c = {0}, other = {0};
+    struct pg_conn c = {0};
+    struct pg_hush h;
     int rc = pg_restore_home(r, ctx, NULL, &c);
     if (rc != BAKE_OK)
         return rc;
-    const char *home = PQdb(c.pg);
+    rc = settle(&c);
     for (size_t i = 0; i < r->n && rc == BAKE_OK; i++)
         rc = learn(r, &c, &r->targets[i]);
     if (rc == BAKE_OK) {
         r->switching = true;
         rc = pg_restore_oblige(r, ctx);
     }
-    if (rc == BAKE_OK)
-        rc = swap_those(r, &c, home, false);
-    bool it = false;
-    for (size_t i = 0; i < r->n; i++)
-        it = it || strcmp(r->targets[i].name, home) == 0;
-    char *name = it ? strdup(home) : NULL;
-    pg_conn_close(&c);
-    if (rc == BAKE_OK && it)
-        rc = name ? pg_restore_home(r, ctx, name, &other)
-                  : bake_fail(ctx, BAKE_E_NOMEM, "out of memory");
-    if (rc == BAKE_OK && it) {
-        rc = swap_those(r, &other, name, true);
-        pg_conn_close(&other);
+    if (rc == BAKE_OK) {
+        pg_calm(&h, ctx);
+        c.ctx = &h.ctx;
+        rc = swap_all(r, &c);
+        if (rc != BAKE_OK)
+            rc = bake_fail(ctx, rc, "%s", h.text);
     }
-    free(name);
-    if (rc != BAKE_OK)
-        return rc;
-    if (drop_old(r, ctx) == BAKE_OK && ctx->host->redeemed(ctx, r->duty) == BAKE_OK)
+    pg_conn_close(&c);
+    if (rc == BAKE_OK && drop_old(r, ctx) == BAKE_OK &&
+        ctx->host->redeemed(ctx, r->duty) == BAKE_OK)
         r->duty = 0;
-    return BAKE_OK;
+    return rc;
 }

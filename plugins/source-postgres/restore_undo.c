@@ -1,70 +1,16 @@
-/* The obligation of a restore, and how it is redeemed: by the names and numbers that stand in it
- * and what the server has of them. Here, or in another process after this one has died. */
+/* How the obligation of a restore is redeemed: by the names and numbers that stand in it and what
+ * the server has of them. Here, or in another process after this one has died. */
 #include "restore.h"
 
 #include "text.h"
 #include "wait.h"
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define KIND    "postgres-restore"
 #define GONE_MS 30000 /* that our own sessions may take to end */
 
 static int nomem(struct bake_ctx *ctx) { return bake_fail(ctx, BAKE_E_NOMEM, "out of memory"); }
-
-/* ---- the document ---------------------------------------------------------------------------- */
-
-static json_t *databases_of(const struct pg_restore *r)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; list && i < r->n; i++) {
-        const struct pg_target *t = &r->targets[i];
-        json_t *one = json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:b}", "name", t->name, "fresh",
-                                t->fresh, "aside", t->aside, "new_oid", t->new_oid, "old_oid",
-                                t->old_oid, "allowed", t->allowed);
-        if (json_array_append_new(list, one) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-static json_t *document(const struct pg_restore *r)
-{
-    const struct pg_config *cfg = r->cfg;
-    json_t *list = databases_of(r);
-    json_t *doc = list ? json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:O, s:O}", "kind", KIND,
-                                   "phase", r->switching ? "switching" : "staging", "backup",
-                                   r->backup, "mark", r->mark, "system", r->system_id, "databases",
-                                   list, "roles", r->roles, "tablespaces", r->spaces)
-                       : NULL;
-    json_t *where =
-        json_pack("{s:s*, s:i, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*}", "host", cfg->host,
-                  "port", (int)cfg->port, "user", cfg->user, "database", cfg->database, "service",
-                  cfg->service, "sslmode", cfg->sslmode, "sslrootcert", cfg->sslrootcert, "sslcert",
-                  cfg->sslcert, "sslkey", cfg->sslkey);
-    if (doc && where && json_object_set(doc, "server", where) == 0) {
-        json_decref(where);
-        return doc;
-    }
-    json_decref(doc);
-    json_decref(where);
-    return NULL;
-}
-
-int pg_restore_oblige(struct pg_restore *r, struct bake_ctx *ctx)
-{
-    json_t *doc = document(r);
-    char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
-    int rc = text ? ctx->host->oblige(ctx, text, &r->duty) : nomem(ctx);
-    free(text);
-    json_decref(doc);
-    return rc;
-}
 
 /* ---- what the server has --------------------------------------------------------------------- */
 
@@ -204,7 +150,7 @@ static int put_back(struct undo *u, const json_t *db)
     if (rc == BAKE_OK && old && json_is_true(json_object_get(db, "allowed")))
         rc = pg_run(&u->c, "cannot open the old database",
                     "ALTER DATABASE %I WITH ALLOW_CONNECTIONS true", text_of(db, "name"));
-    return rc == BAKE_OK ? pg_drop_database(&u->c, text_of(db, "fresh")) : rc;
+    return rc;
 }
 
 /* All new ones have taken their places: then it is done, but for the old ones. */
@@ -246,31 +192,53 @@ static int drop_made(struct undo *u, const char *key, const char *statement)
     return BAKE_OK;
 }
 
+/* First every name goes back to where it was, then what is not wanted is dropped. */
+static int take_back(struct undo *u, const json_t *list)
+{
+    size_t i;
+    json_t *db;
+    int rc = BAKE_OK;
+    json_array_foreach(list, i, db)
+    {
+        if (rc == BAKE_OK)
+            rc = put_back(u, db);
+    }
+    json_array_foreach(list, i, db)
+    {
+        if (rc == BAKE_OK)
+            rc = pg_drop_database(&u->c, text_of(db, "fresh"));
+    }
+    if (rc == BAKE_OK)
+        rc = drop_made(u, "roles", "DROP ROLE IF EXISTS %I");
+    return rc == BAKE_OK ? drop_made(u, "tablespaces", "DROP TABLESPACE IF EXISTS %I") : rc;
+}
+
+static int drop_replaced(struct undo *u, const json_t *list)
+{
+    size_t i;
+    json_t *db;
+    int rc = BAKE_OK;
+    json_array_foreach(list, i, db)
+    {
+        bool old = false;
+        if (rc == BAKE_OK && *text_of(db, "old_oid"))
+            rc = is_named(u, db, "old_oid", "aside", &old);
+        if (rc == BAKE_OK && old)
+            rc = pg_drop_database(&u->c, text_of(db, "aside"));
+    }
+    return rc;
+}
+
 static int undo_all(struct undo *u)
 {
     const json_t *list = json_object_get(u->doc, "databases");
     bool done = false;
-    size_t i;
-    json_t *db;
     int rc = end_sessions(u);
     if (rc == BAKE_OK)
         rc = all_done(u, list, &done);
-    json_array_foreach(list, i, db)
-    {
-        if (rc == BAKE_OK && done && *text_of(db, "old_oid")) {
-            bool old = false;
-            rc = is_named(u, db, "old_oid", "aside", &old);
-            if (rc == BAKE_OK && old)
-                rc = pg_drop_database(&u->c, text_of(db, "aside"));
-        } else if (rc == BAKE_OK && !done) {
-            rc = put_back(u, db);
-        }
-    }
-    if (rc == BAKE_OK && !done)
-        rc = drop_made(u, "roles", "DROP ROLE IF EXISTS %I");
-    if (rc == BAKE_OK && !done)
-        rc = drop_made(u, "tablespaces", "DROP TABLESPACE IF EXISTS %I");
-    return rc;
+    if (rc != BAKE_OK)
+        return rc;
+    return done ? drop_replaced(u, list) : take_back(u, list);
 }
 
 static int undo(struct bake_ctx *ctx, const struct pg_config *cfg, const json_t *doc)
@@ -298,7 +266,7 @@ int pg_restore_undo(struct pg_restore *r, struct bake_ctx *ctx)
 {
     if (r->duty == 0)
         return BAKE_OK; /* nothing was made */
-    json_t *doc = document(r);
+    json_t *doc = pg_restore_document(r);
     int rc = doc ? undo(ctx, r->cfg, doc) : nomem(ctx);
     json_decref(doc);
     if (rc != BAKE_OK)
@@ -330,7 +298,7 @@ int pg_restore_redeem(struct bake_ctx *ctx, const struct pg_config *cfg, const c
                       bool *ret_mine)
 {
     json_t *doc = json_loads(what, 0, NULL);
-    if (strcmp(text_of(doc, "kind"), KIND) != 0) {
+    if (strcmp(text_of(doc, "kind"), PG_RESTORE_KIND) != 0) {
         json_decref(doc);
         *ret_mine = false;
         return BAKE_OK;
@@ -341,55 +309,4 @@ int pg_restore_redeem(struct bake_ctx *ctx, const struct pg_config *cfg, const c
     int rc = undo(ctx, &there, doc);
     json_decref(doc);
     return rc;
-}
-
-/* ---- what no obligation names ---------------------------------------------------------------- */
-
-static bool alive(const char *pid)
-{
-    char path[64];
-    if (!*pid || strlen(pid) > 10 || strspn(pid, "0123456789") != strlen(pid))
-        return true;
-    (void)snprintf(path, sizeof(path), "/proc/%s", pid);
-    return access(path, F_OK) == 0;
-}
-
-/* Ours, made on this host by a process that is no more? By our own comment. */
-static bool left_over(const char *comment)
-{
-    char *mine = pg_our_comment(false), host[256], now_host[256], boot[64], now_boot[64], pid[16];
-    bool is = mine && sscanf(comment, "bakengine %*15s %255s %63s %15s", host, boot, pid) == 3 &&
-              sscanf(mine, "bakengine %*15s %255s %63s", now_host, now_boot) == 2 &&
-              strcmp(host, now_host) == 0 && (strcmp(boot, now_boot) != 0 || !alive(pid));
-    free(mine);
-    return is;
-}
-
-/* A server that cannot be reached, or rights that we have not, are not of interest now. */
-int pg_restore_tidy(struct bake_ctx *ctx, const struct pg_config *cfg)
-{
-    struct pg_hush h;
-    struct pg_conn c = {0};
-    PGresult *res = NULL;
-    pg_hush(&h, ctx);
-    if (pg_home_open(&h.ctx, cfg, "bakengine", NULL, &c) != BAKE_OK)
-        return BAKE_OK;
-    int rc = pg_query(&c, &res, "cannot list the databases",
-                      "SELECT datname, pg_catalog.shobj_description(oid, 'pg_database')"
-                      " FROM pg_catalog.pg_database WHERE datname LIKE '%\\_bakengine\\_%'"
-                      " AND pg_catalog.shobj_description(oid, 'pg_database') LIKE 'bakengine re%'"
-                      " AND NOT pg_catalog.pg_is_in_recovery()",
-                      0, NULL);
-    for (int i = 0; rc == BAKE_OK && i < PQntuples(res); i++) {
-        const char *name = PQgetvalue(res, i, 0);
-        if (!left_over(PQgetvalue(res, i, 1)))
-            continue;
-        rc = pg_drop_database(&c, name);
-        bake_report(ctx, BAKE_NOTICE, name,
-                    rc == BAKE_OK ? "left by an earlier restore, and dropped"
-                                  : "left by an earlier restore, and cannot be dropped");
-    }
-    PQclear(res);
-    pg_conn_close(&c);
-    return BAKE_OK;
 }

@@ -103,7 +103,7 @@ class Dump(server.MariaBench):
         self.assertNotIn(b"log_", self.text(pipeline, "db/shop.sql"))
 
     def test_many_tables_and_none(self):
-        self.database("many", "".join(f"create table t{i} (i int) engine=aria;" for i in range(1000))
+        self.database("many", "".join(f"create table t{i} (i int) engine=memory;" for i in range(1000))
                       + "insert into t7 values (1)")
         self.database("none")
         pipeline = self.maria(databases=["many", "none"], users=False)

@@ -116,33 +116,69 @@ class Bad(server.PostgresBench):
             self.assertIn("cannot connect to the server", self.run_json(p, code=1).text)
             s.shutdown(socket.SHUT_RDWR)
 
+    def certificate(self, name, subject, ca=None):
+        """Makes name.key and name.pem in the test's folder, signed by ca or by itself."""
+        key, pem = self.path(name + ".key"), self.path(name + ".pem")
+        new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={subject}",
+               "-keyout", key]
+        if ca is None:
+            commands = [["req", "-x509", *new, "-days", "3", "-out", pem]]
+        else:
+            commands = [["req", *new, "-out", self.path("csr")],
+                        ["x509", "-req", "-in", self.path("csr"), "-CA", self.path(ca + ".pem"), "-CAkey",
+                         self.path(ca + ".key"), "-CAcreateserial", "-days", "3", "-out", pem]]
+        for command in commands:
+            subprocess.run(["openssl", *command], check=True, capture_output=True)
+        os.chmod(key, 0o600)
+        return key, pem
+
     def test_tls(self):
-        folder = self.server.folder
-        for name in ["ca", "other"]:
-            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                            "-nodes", "-days", "3", "-subj", f"/CN={name}", "-keyout", self.path(name + ".key"),
-                            "-out", self.path(name + ".pem")], check=True, capture_output=True)
-        subprocess.run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-subj", "/CN=localhost", "-keyout", f"{folder}/server.key", "-out", self.path("csr")],
-                       check=True, capture_output=True)
-        subprocess.run(["openssl", "x509", "-req", "-in", self.path("csr"), "-CA", self.path("ca.pem"), "-CAkey",
-                        self.path("ca.key"), "-CAcreateserial", "-days", "3", "-out", f"{folder}/server.crt"],
-                       check=True, capture_output=True)
-        os.chmod(f"{folder}/server.key", 0o600)
-        self.server.give(f"{folder}/server.key")
-        plain = self.shop(tcp=True, sslmode="require")
-        self.assertIn("SSL", self.run_json(plain, code=1).text)
-        self.server.restart(ssl="on", ssl_cert_file=f"{folder}/server.crt", ssl_key_file=f"{folder}/server.key")
+        self.certificate("other", "other")
+        _, ca = self.certificate("ca", "ca")
+        settings = {}
+        for option, file in zip(["ssl_key_file", "ssl_cert_file"], self.certificate("server", "localhost", "ca")):
+            settings[option] = shutil.copy(file, self.server.folder)
+            self.server.give(settings[option])
+        settings["ssl_ca_file"] = shutil.copy(ca, self.server.folder)
+        self.server.give(settings["ssl_ca_file"])
+        required = self.shop(name="required", tcp=True, sslmode="require")
+        self.assertIn("SSL", self.run_json(required, code=1).text)
+        self.server.restart(ssl="on", **settings)
         self.addCleanup(self.server.restart)
-        self.run_json(plain)
-        ca = self.path("ca.pem")
+        self.run_json(required)
         self.run_json(self.shop(host="localhost", sslmode="verify-full", sslrootcert=ca))
-        text = self.run_json(self.shop(host="127.0.0.1", sslmode="verify-full", sslrootcert=ca), code=1).text
-        self.assertIn("does not match host name", text)
         self.run_json(self.shop(host="127.0.0.1", sslmode="verify-ca", sslrootcert=ca))
-        text = self.run_json(self.shop(host="localhost", sslmode="verify-full",
-                                       sslrootcert=self.path("other.pem")), code=1).text
-        self.assertIn("certificate verify failed", text)
+        for text, options in [
+                ("does not match host name", {"host": "127.0.0.1", "sslrootcert": ca}),
+                ("certificate verify failed", {"host": "localhost", "sslrootcert": self.path("other.pem")})]:
+            self.assertIn(text, self.run_json(self.shop(sslmode="verify-full", **options), code=1).text)
+
+        # who we are by a certificate, and no password at all
+        hba = os.path.join(self.server.data, "pg_hba.conf")
+        with open(hba, encoding="utf-8") as f:
+            before = f.read()
+        self.addCleanup(self.write, hba, before.encode())
+        self.write(hba, ("hostssl all all all cert\n" + before).encode())
+        self.server.sql("select pg_reload_conf()")
+        key, pem = self.certificate("client", server.OWNER, "ca")
+        nothing = self.write("nothing", b"wrong\n", 0o600)
+        p = self.shop(name="client", host="localhost", sslmode="verify-full", sslrootcert=ca, sslcert=pem,
+                      sslkey=key, password_file=nothing)
+        end = time.monotonic() + 10
+        while self.run_json(p, code=None).code != 0:
+            self.assertLess(time.monotonic(), end)
+        p = self.shop(name="none", host="localhost", sslmode="verify-full", sslrootcert=ca, password_file=nothing)
+        self.assertIn("valid client certificate", self.run_json(p, code=1).text)
+
+    def test_a_user_who_may_not_replicate(self):
+        self.server.sql("create role plain login password 'x'; create role repl login replication password 'x'")
+        self.addCleanup(self.server.sql, "drop role plain; drop role repl")
+        secret = self.write("x", b"x\n", 0o600)
+        p = self.pg_pipeline(mode="physical", user="plain", password_file=secret)
+        said = self.said(self.bake("validate", p, "--probe", code=None))
+        self.assertIn("user 'plain' may not make base backups", said)
+        p = self.pg_pipeline(mode="physical", user="repl", password_file=secret)
+        self.bake("validate", p, "--probe")
 
     # ---- tools --------------------------------------------------------------------------------
 

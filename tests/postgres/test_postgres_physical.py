@@ -331,7 +331,7 @@ class Physical(kit.PostgresBench):
         p = self.physical(format="archive")
         self.run_json(p)
         self.bake("verify", p, "--level", "read")
-        stored = [os.path.join(d, f) for d, _, files in os.walk(self.path("store")) for f in files
+        stored = [os.path.join(d, f) for d, _, files in os.walk(self.work) for f in files
                   if ".tar" in f]
         self.assertEqual(len(stored), 1)
         with open(stored[0], "r+b") as f:

@@ -126,8 +126,11 @@ class Pitr(bake.Bench):
         on = self.row(a, "four")
         self.row(a, "five")
         self.flush(a)
-        a.stop()
         self.assertIn("00000002.history", self.segments())
+        q = self.physical(a, check=["postgres: select count(*) = 4 from t"])
+        self.run_json(q)  # a backup of the newer timeline, and its proof
+        self.bake("verify", q, "--level", "restore")
+        a.stop()
 
         # the newer timeline is followed: what the older one held after the fork is not there
         self.restore(server, "b", on)
@@ -326,11 +329,17 @@ class Pitr(bake.Bench):
         self.restore(server, "a", moment, slot="bake_log")
         self.assertEqual(self.rows(self.restored("a")), "one two three four")
 
+    def keep(self, server, size):
+        """How much of the log the server keeps for whoever asks."""
+        server.sql(f"alter system set wal_keep_size = '{size}'")
+        server.sql("select pg_reload_conf()")
+
     def test_receiver_without_slot(self):
         """It goes on behind what the store has; where the server has removed that, it says so."""
         server = self.server(["max_wal_size = 2MB", "min_wal_size = 2MB"])
         server.start()
         server.sql("create table t (id serial, what text)")
+        self.keep(server, "64MB")
         p = self.physical(server)
         running = self.receiver(p)
         self.wait_until(lambda: server.sql("select count(*) from pg_stat_replication") == "1", 30,
@@ -350,13 +359,13 @@ class Pitr(bake.Bench):
         self.assertEqual(self.stop(running).code, 0)
         self.bake("verify", p)
 
+        self.keep(server, "0")
         for _ in range(12):
             self.row(server, "away")
             server.sql("select pg_switch_wal()")
             server.sql("checkpoint")
+        self.keep(server, "64MB")
         running = self.receiver(p)
-        server.sql("alter system set wal_keep_size = '64MB'")
-        server.sql("select pg_reload_conf()")
         self.wait_until(lambda: server.sql("select count(*) from pg_stat_replication where state = 'streaming'"
                                            " and backend_start < now() - interval '2 s'") == "1", 30, server.log)
         self.received(server)

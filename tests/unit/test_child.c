@@ -128,9 +128,38 @@ static void test_kept(void **state)
     free(text);
 }
 
+/* In turns: what is kept is taken a little, and more comes behind it. */
+static void test_kept_in_turns(void **state)
+{
+    SHELL(spec, "dd bs=30000 count=1 if=/dev/zero 2>/dev/null | tr '\\0' q;"
+                "dd bs=1M count=3 iflag=fullblock of=/dev/null 2>/dev/null;"
+                "dd bs=20000 count=1 if=/dev/zero 2>/dev/null | tr '\\0' q; cat >/dev/null");
+    char *text = calloc(3, 1 << 20), room[100];
+    struct bake_out out = {.data = room, .size = sizeof(room)};
+    (void)state;
+
+    assert_non_null(text);
+    spec.in = spec.out = true;
+    struct bkc_child *c = started(&spec);
+    assert_int_equal(bkc_child_write(c, text, (size_t)3 << 20), BAKE_OK);
+    assert_int_equal(bkc_child_read(c, &out), BAKE_OK);
+    assert_true(out.pos > 0);
+    size_t first = out.pos;
+    assert_int_equal(bkc_child_write(c, text, (size_t)3 << 20), BAKE_OK);
+    assert_int_equal(bkc_child_close_in(c), BAKE_OK);
+    assert_int_equal(first + read_all(c, 'q'), 50000);
+    assert_int_equal(bkc_child_write(c, text, 1), BAKE_E_CHILD);
+    assert_string_equal(host.fail, "the input of sh is closed");
+    assert_int_equal(bkc_child_wait(c, NULL), BAKE_OK);
+    out.pos = out.size;
+    assert_int_equal(bkc_child_read(c, &out), BAKE_E_INTERNAL); /* without room */
+    bkc_child_free(c);
+    free(text);
+}
+
 struct said {
     size_t n, bytes;
-    char last[1100], first[1100];
+    char last[1100], first[1100], all[100]; /* all: of the first lines */
 };
 
 static void hear(void *arg, const char *line)
@@ -140,6 +169,10 @@ static void hear(void *arg, const char *line)
         (void)snprintf(s->first, sizeof(s->first), "%s", line);
     (void)snprintf(s->last, sizeof(s->last), "%s", line);
     s->bytes += strlen(line);
+    if (strlen(s->all) + strlen(line) + 2 < sizeof(s->all)) {
+        size_t n = strlen(s->all);
+        (void)snprintf(s->all + n, sizeof(s->all) - n, "%s\n", line);
+    }
 }
 
 static void test_flood(void **state)
@@ -190,18 +223,20 @@ static void test_lines(void **state)
     SHELL(spec, "printf 'a\\033[1mb\\tc\\001\\r\\n\\n\\n' >&2;"
                 "printf '\\302\\2331m\\303\\251\\n' >&2;"
                 "head -c 999 /dev/zero | tr '\\0' l >&2; printf '\\303\\251 and more\\n' >&2;"
+                "head -c 998 /dev/zero | tr '\\0' m >&2; printf '\\342\\202\\254 and more\\n' >&2;"
                 "printf 'no end' >&2");
     (void)state;
     spec.said = hear;
     spec.arg = &said;
     struct bkc_child *c = started(&spec);
     assert_int_equal(bkc_child_wait(c, NULL), BAKE_OK);
-    assert_int_equal(said.n, 4);
+    assert_int_equal(said.n, 5);
     assert_string_equal(said.first, "a?[1mb c?");
     assert_string_equal(said.last, "no end");
     const char *tail = bkc_child_said(c);
-    assert_non_null(strstr(tail, "\n?1m\303\251\n"));
-    assert_non_null(strstr(tail, "lll...\nno end")); /* the character is not cut in two */
+    assert_non_null(strstr(tail, "lll...\nmmm")); /* the character is not cut in two */
+    assert_non_null(strstr(tail, "mmm...\nno end"));
+    assert_non_null(strstr(said.all, "\n?1m\303\251\n"));
     bkc_child_free(c);
 }
 
@@ -415,6 +450,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_output, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_both_ways, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_kept_in_turns, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flood, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flood_while_written_to, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lines, set_up, tear_down),

@@ -1,10 +1,12 @@
-/* Programs and private directories when memory runs out, at each call: nothing is left behind. */
+/* Programs and private directories when memory or descriptors run out, at each call: nothing is
+ * left behind. */
 #include "scratch/scratch.h"
 
 #include "child_kit.h"
 #include "failmalloc.h"
 
 #include <dirent.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -78,6 +80,15 @@ static int write_one(void)
     return rc;
 }
 
+static void enough_descriptors(void)
+{
+    struct rlimit now;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    now.rlim_cur = now.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+}
+
 static int serve_one(void)
 {
     struct bkc_scratch_spec spec = {.above = "/tmp", .what = "nomem"};
@@ -95,10 +106,20 @@ static int serve_one(void)
     rc = bkc_scratch_serve(s, &host.ctx, argv, NULL);
     seen = fm_calls();
     fm_fail_from(0); /* the end has to be possible */
+    enough_descriptors();
     ended = bkc_scratch_end(s, &host.ctx, SIGTERM, 5000);
     assert_int_equal(ended, BAKE_OK);
     assert_int_equal(stat(path, &st), -1);
     return rc;
+}
+
+static void start_host(void)
+{
+    fakehost_init(&host);
+    ops = *host.ctx.host;
+    ops.oblige = oblige;
+    ops.redeemed = redeemed;
+    host.ctx.host = &ops;
 }
 
 static void each_call(int (*doing)(void))
@@ -106,11 +127,7 @@ static void each_call(int (*doing)(void))
     size_t before, n = 0, failed = 0;
 
     do {
-        fakehost_init(&host);
-        ops = *host.ctx.host;
-        ops.oblige = oblige;
-        ops.redeemed = redeemed;
-        host.ctx.host = &ops;
+        start_host();
         before = descriptors();
         seen = 0;
         fm_fail_at(++n);
@@ -127,6 +144,42 @@ static void each_call(int (*doing)(void))
         fakehost_free(&host);
     } while (seen >= n);
     assert_true(failed > 2 && n < 100);
+}
+
+/* As many descriptors as are open, and one more each time. */
+static void each_descriptor(int (*doing)(void))
+{
+    struct rlimit old, few;
+    size_t before, failed = 0;
+    rlim_t n = 3;
+    int rc;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    few = old;
+    do {
+        start_host();
+        before = descriptors();
+        few.rlim_cur = n++;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        rc = doing();
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+        if (rc != BAKE_OK && rc != BAKE_E_IO && rc != BAKE_E_CONFIG && rc != BAKE_E_CHILD)
+            fail_msg("%d descriptors: %d %s", (int)few.rlim_cur, rc, host.fail);
+        failed += rc != BAKE_OK;
+        assert_int_equal(descriptors(), before);
+        assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+        assert_false(promised);
+        fakehost_free(&host);
+    } while (n < 60);
+    assert_int_equal(rc, BAKE_OK);
+    assert_true(failed > 8);
+}
+
+static void test_few_descriptors(void **state)
+{
+    (void)state;
+    each_descriptor(run_one);
+    each_descriptor(serve_one);
 }
 
 static void test_run(void **state)
@@ -153,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_serve),
+        cmocka_unit_test(test_few_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

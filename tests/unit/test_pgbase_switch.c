@@ -174,7 +174,7 @@ static void stage(struct bed *b)
     put_at(b->way.stages[1].stage, "file", "new");
 }
 
-static bool promised(const struct bed *b) { return b->host.duties[0] != NULL; }
+static bool promised(const struct bed *b) { return b->host.duties[b->host.last_duty - 1] != NULL; }
 
 static void fresh(void **state)
 {
@@ -192,7 +192,9 @@ static void replaced(void **state)
     old_cluster(b);
     b->way.force = true;
     stage(b);
-    is_old((assert_int_equal(ours(b), 2), assert_int_equal(pg_way_undo(&b->way), BAKE_OK), b));
+    assert_int_equal(ours(b), 2);
+    assert_int_equal(pg_way_undo(&b->way), BAKE_OK);
+    is_old(b);
     forget_way(b);
     stage(b);
     assert_int_equal(pg_way_switch(&b->way), BAKE_OK);
@@ -252,10 +254,11 @@ static void in_use(void **state)
 static void redeem(struct bed *b)
 {
     bool mine = false;
-    assert_non_null(b->host.duties[0]);
-    assert_int_equal(pg_way_redeem(&b->host.ctx, b->host.duties[0], &mine), BAKE_OK);
+    const char *what = b->host.duties[b->host.last_duty - 1];
+    assert_non_null(what);
+    assert_int_equal(pg_way_redeem(&b->host.ctx, what, &mine), BAKE_OK);
     assert_true(mine);
-    assert_int_equal(pg_way_redeem(&b->host.ctx, b->host.duties[0], &mine), BAKE_OK); /* again */
+    assert_int_equal(pg_way_redeem(&b->host.ctx, what, &mine), BAKE_OK); /* again */
 }
 
 static void killed_while_staging(void **state)
@@ -281,8 +284,7 @@ static void killed_while_switching(void **state)
             struct pg_stage *s = &b->way.stages[i < 2 ? 1 : 0];
             assert_int_equal(i % 2 ? rename(s->stage, s->target) : rename(s->target, s->aside), 0);
         }
-        fprintf(stderr,"steps %u %s\n",steps,b->host.duties[0]);redeem(b);
-        char c[200];snprintf(c,200,"find %s | sort >&2",b->dir); system(c);
+        redeem(b);
         is_old(b);
         forget_way(b);
     }

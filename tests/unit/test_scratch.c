@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -231,6 +232,71 @@ static void test_removal(void **state)
     (void)snprintf(deep, sizeof(deep), "%s/kept", outside);
     assert_int_equal(unlink(deep), 0);
     assert_int_equal(rmdir(outside), 0);
+}
+
+/* 0: all went well. */
+static int remove_barred(void)
+{
+    struct bkc_scratch_spec spec = {.above = above, .what = "test"};
+    struct bkc_scratch *s;
+    char path[300];
+
+    if (bkc_scratch_new(&host.ctx, &spec, &s) != BAKE_OK)
+        return 2;
+    (void)snprintf(path, sizeof(path), "%s/a", bkc_scratch_path(s));
+    if (mkdir(path, 0700) < 0)
+        return 3;
+    (void)snprintf(path, sizeof(path), "%s/a/b", bkc_scratch_path(s));
+    if (mkdir(path, 0000) < 0)
+        return 4;
+    (void)snprintf(path, sizeof(path), "%s/a", bkc_scratch_path(s));
+    if (chmod(path, 0000) < 0)
+        return 5;
+    return bkc_scratch_end(s, &host.ctx, 0, 0) == BAKE_OK ? 0 : 6;
+}
+
+/* Modes bar whoever is not root: from what is his own, that is no reason to leave it there. */
+static void test_barred(void **state)
+{
+    int status = 0;
+    (void)state;
+    assert_int_equal(chmod(above, 0777), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+            _exit(7);
+        _exit(remove_barred());
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* Another file system in it is somebody's mistake, and not to be emptied. */
+static void test_mounted(void **state)
+{
+    char path[200], what[600];
+    struct stat st;
+    bool mine;
+    (void)state;
+    struct bkc_scratch *s = made(NULL);
+    make_dir(bkc_scratch_path(s), "m", 0700);
+    (void)snprintf(path, sizeof(path), "%s/m", bkc_scratch_path(s));
+    if (mount("none", path, "tmpfs", 0, "size=64k") < 0) {
+        ended(s);
+        skip();
+    }
+    write_file(path, "kept", 0600);
+    int rc = bkc_scratch_end(s, &host.ctx, 0, 0);
+    bool kept = there(path, "kept", &st);
+    assert_int_equal(umount(path), 0);
+    assert_int_equal(rc, BAKE_E_IO);
+    assert_true(kept);
+    assert_non_null(strstr(host.fail, "on another file system"));
+    assert_non_null(host.duties[0]); /* it stays promised, and is redeemed once it can be */
+    (void)snprintf(what, sizeof(what), "%s", host.duties[0]);
+    assert_int_equal(bkc_scratch_redeem(&host.ctx, what, &mine), BAKE_OK);
+    assert_int_equal(stat(path, &st), -1);
 }
 
 /* What cannot be removed stays promised. */
@@ -499,6 +565,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_whose, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_where, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_barred, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_mounted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_deep, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_own, set_up, tear_down),

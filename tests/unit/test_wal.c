@@ -171,13 +171,9 @@ static void transforms_changed(void **state)
 
 static void lists(void **state)
 {
-    static const char *const more[] = {"wal/a/x",
-                                       "wal/a/b/c/d",
-                                       "wal/.x/y",
-                                       "wal/z",
-                                       "wal/b/y",
-                                       "walrus",
-                                       "wal/" STREAM "/00000002/00000002.history"};
+    static const char history[] = "wal/" STREAM "/00000002/00000002.history";
+    static const char *const more[] = {"wal/a/x", "wal/a/b/c/d", "wal/.x/y", "wal/z",
+                                       "wal/b/y", "walrus",      history};
     struct wk *w = *state;
     struct bk_wal_list l;
 
