@@ -48,6 +48,9 @@ class Logs(server.MariaBench):
             return f.read()
 
     def test_pulled_at_the_end_of_a_run(self):
+        self.pulled()
+
+    def pulled(self):
         self.write_some()
         first = self.logs()[-1]
         self.assertGreater(len(self.logs()), 2)
@@ -78,7 +81,7 @@ class Logs(server.MariaBench):
         return pipeline, wal
 
     def test_gaps_are_named(self):
-        pipeline, _ = self.test_pulled_at_the_end_of_a_run()
+        pipeline, _ = self.pulled()
         self.write_some(80)
         last = self.logs()[-1]
 
@@ -90,7 +93,7 @@ class Logs(server.MariaBench):
         self.assert_says(result, "the server has removed binary logs that are not in the store")
 
     def test_numbers_that_begin_anew(self):
-        pipeline, _ = self.test_pulled_at_the_end_of_a_run()
+        pipeline, _ = self.pulled()
         self.server.sql("reset master")
         self.write_some(300)
         result = self.run_json(pipeline, code=(1, 3))
