@@ -68,3 +68,15 @@ function(bake_fuzz_target name)
     set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 60 LABELS "fuzz")
   endif()
 endfunction()
+
+# bake_slots(): at the end of a folder of tests. ctest counts slots, of which a processor has two: a
+# test takes both, but for those that say PROCESSORS 1, which mostly wait for others (a Docker Engine).
+function(bake_slots)
+  get_directory_property(tests TESTS)
+  foreach(test ${tests})
+    get_test_property(${test} PROCESSORS slots)
+    if(NOT slots)
+      set_tests_properties(${test} PROPERTIES PROCESSORS 2)
+    endif()
+  endforeach()
+endfunction()

@@ -161,6 +161,8 @@ struct dk_scan {
 void dk_scan_start(struct dk_scan *s, bool keep_first);
 /* 0, or -1: this is no tar, or there is no memory. */
 int dk_scan_feed(struct dk_scan *s, const void *data, size_t n);
+/* Something was in it, and it ended as it should. Where what was asked for goes in that moment, the
+ * daemon sends an archive of nothing. */
 bool dk_scan_whole(const struct dk_scan *s);
 void dk_scan_release(struct dk_scan *s);
 

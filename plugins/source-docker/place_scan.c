@@ -197,5 +197,5 @@ int dk_scan_feed(struct dk_scan *s, const void *data, size_t n)
 
 bool dk_scan_whole(const struct dk_scan *s)
 {
-    return !s->bad && s->have == 0 && s->skip == 0 && s->zeros >= 2;
+    return !s->bad && s->first_done && s->have == 0 && s->skip == 0 && s->zeros >= 2;
 }

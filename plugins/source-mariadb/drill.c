@@ -80,7 +80,7 @@ int my_drill_facts(struct my_restore *r, uint64_t tables, uint64_t rows, json_t 
 {
     json_t *o = json_pack("{s:s, s:I, s:I, s:O, s:f}", "server", r->server->version, "tables",
                           (json_int_t)tables, "rows", (json_int_t)rows, "checks", checks, "seconds",
-                          (double)((my_now_ms() - r->began_ms) / 100) / 10.0);
+                          (double)(my_now_ms() - r->began_ms) / 1000.0);
     free(r->facts);
     r->facts = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(o);

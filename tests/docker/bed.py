@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 """A Docker daemon of the tests' own, in a network namespace of its own, with everything in one folder;
-and stacks on it, brought up by docker-compose. Usage: bed.py up|down FOLDER CACHE"""
+and stacks on it, brought up by docker-compose. Usage: bed.py up|down FOLDER CACHE
+What a killed run has left there goes first: its daemons, their containers, and all that is mounted."""
+import glob
+import hashlib
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 
@@ -16,6 +19,7 @@ import images
 import packages
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+OWN = ".own"  # the daemon that a test has for itself beside a bed's
 
 
 class ApiError(Exception):
@@ -43,6 +47,9 @@ class Bed:
         self.socket = os.path.join(self.folder, "docker.sock")
         self.host = "unix://" + self.socket
         self.process = None  # if it was started here
+        # What the tests work in: a path that sockets have room for.
+        name = hashlib.sha256(self.folder.encode()).hexdigest()[:12]
+        self.work = os.path.join(tempfile.gettempdir(), "bake-docker." + name)
 
     # ---- the daemon ----
 
@@ -58,7 +65,7 @@ class Bed:
         os.makedirs(self.folder, exist_ok=True)
         command = ["unshare", "-n", "sh", "-c", 'ip link set lo up; exec dockerd "$@"', "sh",
                    "--data-root", self.at("data"), "--exec-root", self.at("exec"), "-H", self.host,
-                   "--pidfile", self.at("pid"), "--log-level", "warn"]
+                   "--pidfile", self.at("pid"), "--log-level", "warn", "--userland-proxy=false"]
         with open(self.at("log"), "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             start_new_session=True)
@@ -66,44 +73,88 @@ class Bed:
 
     def stop(self, how=signal.SIGTERM):
         """Ends the daemon; containers end with it unless it is killed."""
-        try:
-            with open(self.at("pid"), encoding="ascii") as f:
-                pid = int(f.read())
-            os.kill(pid, how)
-            wait("the end of the Docker daemon", lambda: self.has_ended(pid), 60)
-        except (FileNotFoundError, ProcessLookupError, ValueError):
-            pass
+        for pid in self.daemons("dockerd"):
+            try:
+                os.kill(pid, how)
+                wait("the end of the Docker daemon", lambda p=pid: self.is_over(p), 60)
+            except ProcessLookupError:
+                pass
         for path in [self.at("pid"), self.socket]:
             if os.path.exists(path):
                 os.remove(path)
 
-    def has_ended(self, pid):
-        if self.process and self.process.pid == pid:  # our own child: it is waited for
-            return self.process.poll() is not None
-        return not os.path.exists(f"/proc/{pid}")
-
-    def up(self):
+    def up(self, tags=None):
+        """tags: the images that are needed."""
         if not self.alive():
             self.start()
         tree = packages.unpack(os.path.join(self.cache, "packages"))
-        for tag in images.ALL:
+        for tag in tags or images.ALL:
             try:
                 self.api("GET", f"/images/{tag}/json")
             except ApiError:
                 self.api("POST", "/images/load?quiet=1", images.make(tree, self.cache, tag))
 
     def down(self):
+        """Nothing is left of it, whoever started it and however that one ended."""
         try:
             for c in self.api("GET", "/containers/json?all=1"):
                 self.api("DELETE", f"/containers/{c['Id']}?force=1&v=1")
-        except (OSError, ApiError):
+            self.stop()
+        except (OSError, ApiError, http.client.HTTPException, TimeoutError):
             pass
-        self.stop()
+        self.kill_all()
         with open("/proc/self/mountinfo", encoding="utf-8") as f:
-            mounts = [line.split()[4] for line in f]
-        for path in sorted((m for m in mounts if m.startswith(self.folder + "/")), reverse=True):
+            mounts = [line.split()[4].replace("\\040", " ") for line in f]
+        for path in sorted((m for m in mounts if self.is_ours(m)), reverse=True):
             subprocess.run(["umount", "-l", path], check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        subprocess.run(["rm", "-rf", "--one-file-system", self.folder, self.work], check=False)
+
+    # ---- what is of it on this machine ----
+
+    def is_ours(self, path):
+        return path.startswith((self.folder + "/", self.work + "/"))
+
+    def kill_all(self):
+        """Daemons, and what runs in containers that no daemon knows of any more."""
+        for pid in self.daemons("dockerd", "containerd", "runc") + self.contained():
+            try:
+                os.kill(pid, signal.SIGKILL)
+                wait(f"the end of process {pid}", lambda p=pid: self.is_over(p), 20)
+            except (ProcessLookupError, TimeoutError):
+                pass
+        for group in self.groups():
+            try:
+                os.rmdir(group)
+            except OSError:
+                pass
+
+    def is_over(self, pid):
+        """Ended, though nobody may have waited for it yet."""
+        if self.process and self.process.pid == pid:
+            return self.process.poll() is not None
+        return (about(pid, "stat").rpartition(")")[2].split() or ["X"])[0] in "ZX"
+
+    def daemons(self, *names):
+        """Process ids of these programs, started for this folder."""
+        found = []
+        for pid in processes():
+            program, *args = about(pid, "cmdline").split("\0")
+            if os.path.basename(program).startswith(names) and any(self.folder + "/" in a for a in args):
+                found.append(pid)
+        return found
+
+    def groups(self):
+        """The control groups of the containers."""
+        ids = glob.glob(self.at("data/containers/*"))
+        return [g for i in ids for top in ["/sys/fs/cgroup", "/sys/fs/cgroup/*"]
+                for g in glob.glob(f"{top}/docker/{os.path.basename(i)}")]
+
+    def contained(self):
+        found = set()
+        for group in self.groups():
+            with open(group + "/cgroup.procs", encoding="ascii") as f:
+                found |= {int(line) for line in f}
+        return sorted(found)
 
     def at(self, name):
         return os.path.join(self.folder, name)
@@ -167,19 +218,32 @@ class Bed:
             states = [self.inspect(n)["State"] for n in self.containers(project)]
             return all(s.get("Health", {}).get("Status", "healthy") == "healthy" for s in states
                        if s["Running"])
-        wait(f"stack '{project}'", healthy, 60)
+        wait(f"stack '{project}'", healthy, 90, every=0.2)
 
     def volume(self, name):
         """A volume's directory on this machine."""
         return self.api("GET", "/volumes/" + name)["Mountpoint"]
 
 
-def wait(what, ready, seconds, why=lambda: ""):
+def wait(what, ready, seconds, why=lambda: "", every=0.05):
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
             raise TimeoutError(f"waited {seconds} s for {what}\n{why()}")
-        time.sleep(0.1)
+        time.sleep(every)
+
+
+def processes():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def about(pid, name):
+    """What the kernel says of a process; nothing if it has gone."""
+    try:
+        with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as f:
+            return f.read()
+    except OSError:
+        return ""
 
 
 def tail(path):
@@ -188,13 +252,13 @@ def tail(path):
 
 
 def main():
-    bed = Bed(sys.argv[2], sys.argv[3])
-    if sys.argv[1] == "up":
-        bed.up()
-    elif sys.argv[1] == "down":
-        bed.down()
-    else:
+    what, folder, cache = sys.argv[1:] if len(sys.argv) == 4 else sys.exit(__doc__)
+    if what not in ("up", "down"):
         sys.exit(__doc__)
+    for bed in [Bed(folder + OWN, cache), Bed(folder, cache)]:
+        bed.down()
+    if what == "up":
+        bed.up()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the Docker tests share: the bed that ctest brought up, stacks of a test's own, what is in them."""
 import os
 import sys
-import tempfile
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -21,15 +21,24 @@ class DockerBench(bake.Bench):
     the end."""
 
     own_daemon = False  # a test that stops the daemon has one for itself
+    images = None  # that it needs, if not all
 
     @classmethod
     def setUpClass(cls):
-        folder = os.path.join(cache(), os.environ.get("BAKE_TEST_BED", "bed"))
+        cls.bed = bed.Bed(os.path.join(cache(), os.environ.get("BAKE_TEST_BED", "bed")), cache())
+        os.makedirs(os.environ.setdefault("BAKE_TEST_WORK", cls.bed.work), exist_ok=True)
         if cls.own_daemon:
-            folder = tempfile.mkdtemp(prefix="bake-bed.", dir="/tmp")
-            cls.addClassCleanup(lambda: cls.bed.down())
-        cls.bed = bed.Bed(folder, cache())
-        cls.bed.up()
+            cls.bed = bed.Bed(cls.bed.folder + bed.OWN, cache())
+            cls.bed.down()
+            cls.addClassCleanup(cls.bed.down)
+        cls.bed.up(cls.images)
+
+    def run(self, result=None):
+        """With what it took: these are the slowest of all tests."""
+        begin = time.monotonic()
+        super().run(result)
+        print(f"{self.id()}: {time.monotonic() - begin:.1f} s", flush=True)
+        return result
 
     def setUp(self):
         super().setUp()
@@ -38,7 +47,9 @@ class DockerBench(bake.Bench):
 
     def stack(self, project, *services, file=None):
         """Brings a stack up, healthy; takes it down with its volumes at the end."""
-        self.bed.compose(project, "down", "-v", "-t", "1", file=file)
+        volumes = self.bed.api("GET", "/volumes")["Volumes"] or []
+        if self.bed.containers(project) or any(v["Name"].startswith(project + "_") for v in volumes):
+            self.bed.compose(project, "down", "-v", "-t", "1", file=file)
         self.addCleanup(self.bed.compose, project, "down", "-v", "-t", "1", file=file)
         self.bed.compose(project, "up", "-d", *services, file=file)
         self.bed.wait_healthy(project)
@@ -84,17 +95,18 @@ class DockerBench(bake.Bench):
     def look(self, project="shop"):
         """Rows and bytes: everything that a restore must bring back. The heartbeat that the
         application writes as long as it runs is left out."""
-        seen = {
-            "orders": self.psql("select md5(string_agg(o::text, ',' order by id)) from orders o", project),
-            "databases": self.psql("select string_agg(datname, ',' order by datname) from pg_database"
-                                   " where not datistemplate", project),
-            "reporter": self.psql("select rolpassword from pg_authid where rolname = 'reporter'", project),
-            "pages": self.maria("select md5(group_concat(md5(concat_ws('|', id, hex(title), md5(body))) order by id)) from pages", project),
-            "titles": self.maria("select count(*) from titles", project),
-            "routines": self.maria("select group_concat(name order by name) from mysql.proc where db='wiki'", project),
-            "triggers": self.maria("select count(*) from information_schema.triggers"
-                                   " where trigger_schema='wiki'", project),
-        }
+        pg = self.psql("""
+            select md5(string_agg(o::text, ',' order by id)) from orders o
+            union all select string_agg(datname, ',' order by datname) from pg_database
+                where not datistemplate
+            union all select (select rolpassword from pg_authid where rolname = 'reporter')""", project)
+        maria = self.maria("""
+            select md5(group_concat(md5(concat_ws('|', id, hex(title), md5(body))) order by id)) from pages;
+            select count(*) from titles;
+            select group_concat(name order by name) from mysql.proc where db='wiki';
+            select count(*) from information_schema.triggers where trigger_schema='wiki'""", project)
+        seen = dict(zip(["orders", "databases", "reporter"], pg.split("\n"), strict=True))
+        seen |= zip(["pages", "titles", "routines", "triggers"], maria.split("\n"), strict=True)
         for volume in ["uploads", "config"]:
             seen[volume] = self.tree(self.bed.volume(f"{project}_{volume}"))
         return seen

@@ -6,8 +6,9 @@ import signal
 import time
 import urllib.parse
 
+import dock  # first: it knows where the others are
+import bake
 import bed
-import dock
 import proxy
 
 # Ends at once when it is asked to, and does nothing else.
@@ -22,28 +23,41 @@ class HeldBench(dock.DockerBench):
     project = "hard"
     held = ["hard-store", "hard-twin", "hard-web"]
     running = sorted(held + ["hard-idle"])
+    shared = True  # the tests of a class share what up() makes; nothing else may be in its way
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.made = None  # what up() made last
+        cls.addClassCleanup(cls.sweep)
+        cls.sweep()
 
     def setUp(self):
         super().setUp()
-        self.sweep()
-        self.addCleanup(self.sweep)
+        self.addCleanup(self.tidy)
         self.before = time.time()
 
     # ---- the stack ----
 
-    def sweep(self):
+    @classmethod
+    def sweep(cls, keep=()):
         """Nothing of the stack stays, nor of what the program keeps."""
-        if not self.bed.alive():
+        if not cls.bed.alive():
             return
-        for name, c in self.bed.containers().items():
-            if name.startswith((self.project, "bakengine")):
-                self.bed.api("DELETE", f"/containers/{c['Id']}?force=1&v=1")
-        for name in self.volumes():
-            if name.startswith((self.project, "bakengine")):
-                self.bed.api("DELETE", f"/volumes/{name}?force=1")
+        for name, c in cls.bed.containers().items():
+            if name.startswith((cls.project, "bakengine")) and c["Id"] not in keep:
+                cls.bed.api("DELETE", f"/containers/{c['Id']}?force=1&v=1")
+        for name in cls.volumes():
+            if name.startswith((cls.project, "bakengine")) and name not in keep:
+                cls.bed.api("DELETE", f"/volumes/{name}?force=1")
 
-    def volumes(self):
-        return {v["Name"]: v for v in self.bed.api("GET", "/volumes")["Volumes"] or []}
+    def tidy(self):
+        """Nothing stays but what up() made: the next test may take it."""
+        self.sweep(self.made["keep"] if self.made and self.shared else ())
+
+    @classmethod
+    def volumes(cls):
+        return {v["Name"]: v for v in cls.bed.api("GET", "/volumes")["Volumes"] or []}
 
     def container(self, service, *binds, paths=None, start=True, depends="", **more):
         labels = {"com.docker.compose.project": self.project, "com.docker.compose.service": service,
@@ -78,7 +92,34 @@ class HeldBench(dock.DockerBench):
             with open(os.path.join(folder, f"f{i:05}"), "wb") as f:
                 f.write((seed + b" %d " % i) * (size // 10))
 
-    def up(self, files=800):
+    def up(self, files=300):
+        """The stack as new; what the daemon tells from here on is the test's."""
+        if not self.stands(files):
+            self.sweep()
+            self.make(files)
+            ids = {n: c["Id"] for n, c in self.bed.containers(self.project).items()}
+            type(self).made = {"files": files, "ids": ids,
+                               "keep": [*ids.values(), "hard_data", "hard_web"]}
+        self.before = time.time()
+
+    def stands(self, files):
+        """The last test's stack, if it can be made to be as at first."""
+        now = self.bed.containers(self.project)
+        if not self.made or self.made["files"] != files or \
+                {n: c["Id"] for n, c in now.items()} != self.made["ids"] or \
+                now["hard-off"]["State"] != "created":
+            return False
+        for volume, count in [("hard_data", files), ("hard_web", files // 2)]:
+            root = self.bed.volume(volume)
+            for name in os.listdir(root):
+                bake.forget(os.path.join(root, name))
+            self.refill(volume, count, b"old")
+        for name in self.running:
+            if now[name]["State"] != "running":
+                self.bed.api("POST", f"/containers/{name}/start")
+        return True
+
+    def make(self, files):
         data, web = self.volume("data", files), self.volume("web", files // 2)
         self.container("store", f"{data}:/data", paths={"data": "/data"})
         self.container("twin", f"{data}:/mine")

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import unittest
 
 import dock
 import bake
@@ -77,13 +78,18 @@ class RestoreBench(dock.DockerBench):
 class SpoiltBench(RestoreBench):
     """One stack for all: it is backed up once, good, and spoilt before each restore."""
 
-    made = None
+    base = made = None
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        if not SpoiltBench.base:
+            SpoiltBench.lay_out()
+
+    @classmethod
+    def lay_out(cls):
         cls.base = tempfile.mkdtemp(prefix="bake-restore.", dir=os.environ.get("BAKE_TEST_WORK"))
-        cls.addClassCleanup(bake.forget, cls.base)
+        unittest.addModuleCleanup(bake.forget, cls.base)
         shutil.copytree(os.path.join(dock.HERE, "stack"), cls.base + "/stack")
         cls.file = cls.base + "/stack/docker-compose.yml"
         with open(cls.file, encoding="utf-8") as f:
@@ -94,7 +100,7 @@ class SpoiltBench(RestoreBench):
     ports: ["127.0.0.1:18099:80"]
     healthcheck:
       test: ["CMD-SHELL", "test -e /data/uploads/slow && sleep 30; test ! -e /data/uploads/sick"]
-      interval: 500ms
+      interval: 1s
       timeout: 2s
       retries: 2
 """)
@@ -119,7 +125,7 @@ class SpoiltBench(RestoreBench):
 
     def make(self):
         self.compose("down", "-v", "-t", "1")
-        self.addClassCleanup(self.compose, "down", "-v", "-t", "1")
+        unittest.addModuleCleanup(self.compose, "down", "-v", "-t", "1")
         self.compose("up", "-d")
         self.bed.wait_healthy("shop")
         self.fill()
@@ -128,7 +134,7 @@ class SpoiltBench(RestoreBench):
         SpoiltBench.made = self.look()
         pipeline = self.drive(self.store, config=True)
         result = self.run_json(pipeline)
-        SpoiltBench.id = result.summary["id"]
+        SpoiltBench.backup_id = result.summary["id"]
         self.bake("restore", pipeline, "--target", self.kept)
         self.spoil()
 
@@ -162,11 +168,15 @@ class SpoiltBench(RestoreBench):
                        shell=True, check=True)
         return self.drive(store, name="s", health_timeout="8s")
 
-    def manifest(self, name, change):
-        """A copy of the store whose manifest change() has edited."""
+    def manifest(self, name, **facts):
+        """A copy of the store in whose manifest these facts of the dump of PostgreSQL are others."""
+        def change(body):
+            for c in body["components"]:
+                if c["name"] == PG:
+                    c["facts"].update(facts)
         store = self.path("store-" + name)
         shutil.copytree(self.store, store)
-        bake.edit_sealed(f"{store}/backups/{self.id}/manifest.json", change)
-        sums = f"{store}/backups/{self.id}/SHA256SUMS"
+        bake.edit_sealed(f"{store}/backups/{self.backup_id}/manifest.json", change)
+        sums = f"{store}/backups/{self.backup_id}/SHA256SUMS"
         self.assertTrue(os.path.exists(sums))
         return self.drive(store)

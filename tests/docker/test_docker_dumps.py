@@ -117,7 +117,7 @@ class Dumps(BoxBench):
 
     def test_slow_reader_loses_nothing(self):
         """More than the daemon keeps, read by somebody who pauses for longer than it waits."""
-        n, count = 200000, 6
+        n, count = 200000, 3
         for i in range(count):
             self.server(f"s{i}", self.good_dump(n))
         stall = rule(r"^POST \S*/exec/\w*/start", f"stall:{DUMP}:5")

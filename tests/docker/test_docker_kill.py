@@ -19,55 +19,63 @@ import proxy
 class Kills(held.HeldBench):
     """Real SIGKILLs over the whole of a run."""
 
-    kills = 200 if bake.LONG else 50
+    kills = 200 if bake.LONG else 12
+    standing = kills * 4 // 10  # of them so many while something stands still, at least
 
     def measure(self, pipeline):
-        """Seconds from the start of a run to its first stop, its last start and its end."""
+        """Seconds from a run's first stop to its last start, and from its beginning to its end."""
         begin = self.before = time.time()
         result = self.run_json(pipeline)
         end = time.time()
         self.assertEqual(result.summary["status"], "ok", str(result))
         stops, starts = self.times("kill"), self.times("start")
         self.assertEqual((len(stops), len(starts)), (3, 3))
-        return stops[0] - begin, starts[-1] - begin, end - begin
+        return starts[-1] - stops[0], end - begin
 
-    def delays(self, first, last, end):
-        """Most while something stands still, the rest anywhere; the same from run to run, as far as
-        the machine is as fast."""
-        chance = random.Random(4)
-        inside = [first + (last - first) * chance.random() for _ in range(self.kills * 7 // 10)]
-        around = [end * 1.05 * chance.random() for _ in range(self.kills - len(inside))]
-        both = inside + around
-        chance.shuffle(both)
-        return both
+    def kill_one(self, pipeline, inside, delay):
+        """Whether it was killed, and whether something stood still then. inside: the delay begins when
+        the first one is stopped, else when the run begins."""
+        self.before = time.time()
+        p = self.start("run", pipeline)
+        if inside:
+            bed.wait("the first stop", lambda: p.poll() is not None or
+                     self.bed.running(self.project) != self.running, 60)
+        try:
+            p.wait(delay)
+        except subprocess.TimeoutExpired:
+            pass
+        now = time.time()
+        p.kill()
+        killed = self.finish(p, 60).code == -signal.SIGKILL
+        self.slowest = max(self.slowest, self.runs_again())
+        return killed, killed and any(t > now for t in self.times("start"))
 
     def test_at_random_moments(self):
         self.up()
         pipeline = self.drive()
         self.run_json(pipeline)
-        delays = self.delays(*self.measure(pipeline))
-        stood, killed, slowest, scale = 0, 0, 0.0, 1.0
-        for i in range(2 * self.kills):
-            p = self.start("run", pipeline)
-            try:
-                p.wait(delays[i % self.kills] * scale)
+        stopped, whole = self.measure(pipeline)
+        chance = random.Random(4)
+        stood, killed, scale, self.slowest = 0, 0, 1.0, 0.0
+        for i in range(4 * self.kills):
+            # most while something stands still, the rest anywhere
+            inside = i % 10 < 7
+            delay = (stopped if inside else whole * 1.05) * chance.random() * scale
+            dead, still = self.kill_one(pipeline, inside, delay)
+            killed, stood = killed + dead, stood + still
+            if not dead:
                 scale *= 0.9  # the machine has got faster
-            except subprocess.TimeoutExpired:
-                p.kill()
-            killed += self.finish(p, 60).code == -signal.SIGKILL
-            stood += self.bed.running(self.project) != self.running
-            took = self.runs_again()
-            slowest = max(slowest, took)
-            if i % 10 == 9:  # and the next run finds nothing wrong
+            done = killed >= self.kills and stood >= self.standing
+            if i % 10 == 9 or done:  # and the next run finds nothing wrong
                 self.settled()
                 result = self.run_json(pipeline)
                 self.assertEqual(result.summary["status"], "ok", str(result))
                 self.assertEqual(self.bed.running(self.project), self.running)
-            if killed == self.kills:
+            if done:
                 break
-        print(f"{killed} kills, {stood} with something stopped, slowest {slowest:.1f} s", flush=True)
-        self.assertEqual(killed, self.kills)
-        self.assertGreaterEqual(stood, self.kills * 4 // 10)
+        print(f"{killed} kills, {stood} with something stopped, slowest {self.slowest:.1f} s", flush=True)
+        self.assertGreaterEqual(killed, self.kills)
+        self.assertGreaterEqual(stood, self.standing)
         self.settled()
         self.assertEqual(self.duties(), [])
         self.bake("verify", pipeline)
@@ -77,7 +85,7 @@ class Kills(held.HeldBench):
     def test_next_run_waits_for_the_guard(self):
         """A run right after the kill: what the dead one stopped must be started before this one
         looks, else it would be started in the middle of its reading."""
-        self.up(files=60)
+        self.up()
         through = self.proxy()
         rule = proxy.Rule(held.READ, "hang", times=1)
         through.rules.append(rule)
@@ -131,7 +139,7 @@ class NobodyLeft(held.HeldBench):
         self.runs_again(0)
         self.assertEqual(self.duties(), [])
         # they ran when it looked: it stopped and started them itself
-        self.assertEqual(len(self.happened("start")), 4 + 2 * 3)
+        self.assertEqual(len(self.happened("start")), 2 * 3)
 
     def test_run_of_another_pipeline(self):
         """One that knows nothing of Docker; the first one's file is gone."""
@@ -267,6 +275,8 @@ class Signals(held.HeldBench):
         self.up(40)
         numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
         for i, phase in enumerate(self.phases):
+            if phase == "after it" and not bake.LONG:
+                continue  # it may end in order just as well
             for number in numbers if bake.LONG else [numbers[i % 3]]:
                 with self.subTest(phase=phase, signal=number.name):
                     self.end_in(phase, number)
@@ -359,7 +369,7 @@ class TooLong(held.HeldBench):
         pipeline = self.drive(read="api", host=through.host, hold={"max": "2s"}, parallel=1)
         begin = time.monotonic()
         result = self.run_json(pipeline, code=3)
-        self.assertLess(time.monotonic() - begin, 20)
+        self.assertLess(time.monotonic() - begin, 60)
         self.runs_again(0)
         self.assertEqual(self.duties(), [])
         self.assertEqual(result.summary["status"], "partial")
@@ -382,6 +392,7 @@ class Daemon(held.HeldBench):
     """The Docker daemon ends, in order or not, while containers are held, and comes back."""
 
     own_daemon = True
+    images = ["bake/app:1"]
 
     def back(self):
         """Starts it again; from here on the time counts."""
@@ -389,7 +400,6 @@ class Daemon(held.HeldBench):
         return time.monotonic()
 
     def lose_it(self, how, worker_lives):
-        self.sweep()
         self.up(40)
         through = self.proxy()
         rule = proxy.Rule(held.READ, "stall:1000:2", times=1)

@@ -28,9 +28,10 @@ class Labels(BoxBench):
 
     def test_paths_that_make_no_sense(self):
         bad = {"root": "/", "dots": "/data/../..", "relative": "data", "empty": "", "same": "/./"}
-        self.box("bad", labels={"backup.volume-path." + n: p for n, p in bad.items()})
-        self.box("nameless", labels={"backup.volume-path.": "/data", "backup.enable": "maybe"})
-        self.keeper("good", HostConfig={"Binds": [self.data()]})
+        self.box("bad", start=False, labels={"backup.volume-path." + n: p for n, p in bad.items()})
+        self.box("nameless", start=False,
+                 labels={"backup.volume-path.": "/data", "backup.enable": "maybe"})
+        self.keeper("good", start=False, HostConfig={"Binds": [self.data()]})
         result = self.go(self.pipe(), code=3)
         self.assert_status(result, bad=None, nameless=None, good="ok")
         for name, why in [("root", "whole container"), ("dots", "'..'"), ("relative", "not absolute"),
@@ -46,16 +47,15 @@ class Labels(BoxBench):
         canary = self.write("canary/secret", b"of the host")
         links = {"loop": "loop", "gone": "/no/such/thing", "out": "../../../../.." + canary,
                  "top": "/", "dev": "/dev/null", "proc": "/proc/1/environ"}
+        volume = self.volume("links", 5)
+        for name, target in links.items():
+            os.symlink(target, os.path.join(self.bed.volume(volume), name))
+        for name in [*links, "missing"]:
+            self.box(name, f"{volume}:/data:ro", labels={
+                "backup.volume-path.it": "/data/" + name, "backup.consistency": "none"})
+        self.keeper("good", HostConfig={"Binds": [self.data()]})
         for read in ["api", "direct"]:
             with self.subTest(read):
-                self.sweep()
-                volume = self.volume("links", 5)
-                for name, target in links.items():
-                    os.symlink(target, os.path.join(self.bed.volume(volume), name))
-                for name in [*links, "missing"]:
-                    self.box(name, f"{volume}:/data:ro", labels={
-                        "backup.volume-path.it": "/data/" + name, "backup.consistency": "none"})
-                self.keeper("good", HostConfig={"Binds": [self.data()]})
                 pipeline = self.pipe(read=read, name=read)
                 result = self.go(pipeline, code=3)
                 self.assert_status(result, good="ok", **dict.fromkeys([*links, "missing"], "failed"))
@@ -82,7 +82,7 @@ class Labels(BoxBench):
 
     def test_allowed_and_denied_paths(self):
         data = self.volume("data", 5)
-        self.box("one", f"{data}:/srv/data", f"{data}:/etc/secret", labels={
+        self.box("one", f"{data}:/srv/data", f"{data}:/etc/secret", start=False, labels={
             "backup.volume-path.data": "/srv/data", "backup.volume-path.secret": "/etc/secret"})
         result = self.go(self.pipe(exclude_paths=["/etc"]))
         self.assertEqual([n for n in self.status(result) if "/volumes/" in n],
@@ -96,10 +96,10 @@ class Labels(BoxBench):
 
     def test_two_that_claim_one_name(self):
         data = self.volume("data", 5)
-        self.box("a", f"{data}:/x", f"{data}:/y", labels={
+        self.box("a", f"{data}:/x", f"{data}:/y", start=False, labels={
             "backup.volume-path.p_q": "/x", "backup.volume-path.p/q": "/y"})
         # the same service twice with one number: what Compose never makes
-        self.keeper("b", HostConfig={"Binds": [self.data("b")]})
+        self.keeper("b", start=False, HostConfig={"Binds": [self.data("b")]})
         labels = self.bed.inspect("odd-b")["Config"]["Labels"]
         self.bed.api("POST", "/containers/create?name=odd-b-again", {
             "Image": "bake/app:1", "Labels": labels, "HostConfig": {"Binds": [self.data("b2")]}})
@@ -126,8 +126,8 @@ class Labels(BoxBench):
         self.server("db", self.good_dump(), labels={"backup.database.pg_dumpall": "false"})
         self.box("app", f"{data}:/srv/data", f"{data}:/var/data", labels={
             "backup.volumes": "/srv/data|/var/data", "backup.db.service": "db"})
-        self.box("lost", labels={"backup.db.service": "nobody"})
-        self.box("other", labels={"backup.volume-paths.x": "/x", "backup.shiny": "yes"})
+        self.box("lost", start=False, labels={"backup.db.service": "nobody"})
+        self.box("other", start=False, labels={"backup.volume-paths.x": "/x", "backup.shiny": "yes"})
         result = self.go(self.pipe(), code=3)
         self.assertEqual(sorted(n for n in self.status(result)), [
             "odd/app/volumes/data", "odd/app/volumes/data-2", "odd/db/database/pg_dumpall.sql",

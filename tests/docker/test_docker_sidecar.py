@@ -15,7 +15,6 @@ import bed
 import held
 import proxy
 import sidecar
-import dock
 
 DATA = "hard/store/volumes/data"
 
@@ -27,7 +26,7 @@ class AtWork(sidecar.SidecarBench):
 
     def test_never_stops_itself(self):
         """Though it has labels, is of the stack, and mounts what is backed up; from there and back."""
-        self.up(60)
+        self.up(40)
         before = {v: self.tree(self.bed.volume(v)) for v in ["hard_data", "hard_web"]}
         labels = {"com.docker.compose.project": "hard", "com.docker.compose.service": "side",
                   "com.docker.compose.container-number": "1", "com.docker.compose.oneoff": "False",
@@ -98,7 +97,7 @@ class AtWork(sidecar.SidecarBench):
     def test_no_hostname(self):
         """Its name is another one each time that it is made: said when it backs up, and again by
         who then looks for the backup."""
-        self.up(4)
+        self.up(40)
         pipeline = self.drive()
         result = self.run_side("run", pipeline, host="")
         self.assertIn("this container has no hostname of its own", result.text)
@@ -113,7 +112,7 @@ class AtWork(sidecar.SidecarBench):
 
     def test_socket_is_not_mounted(self):
         """What somebody sees who forgot it."""
-        self.up(4)
+        self.up(40)
         pipeline = self.drive(host="unix:///run/nothing.sock")
         result = self.run_side("run", pipeline, code=1)
         self.assertIn("/run/nothing.sock", result.text)
@@ -159,14 +158,14 @@ class Killed(sidecar.SidecarBench):
         self.assertEqual(self.promises(), [])
         self.assertEqual(self.ours(), ([], []))
         # started for the promise, and stopped and started by the run that found it
-        self.assertEqual(len(self.happened("start")) - self.sides, 4 + 2 * 3)
+        self.assertEqual(len(self.happened("start")) - self.sides, 2 * 3)
 
     def test_next_sidecar(self):
         ways = [("rm", None), ("kill", "hard_state"), ("kill", None), ("rm", "hard_state")]
         for how, state in ways if bake.LONG else ways[:2]:
             with self.subTest(how=how, state=state):
-                self.sweep()
-                self.before, self.sides = time.time(), 2
+                self.tidy()
+                self.sides = 2
                 self.up(20)
                 pipeline, rule = self.begin(state=state)
                 self.kill(how)

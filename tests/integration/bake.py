@@ -50,6 +50,12 @@ def binary():
     return os.path.join(BUILD, "bin", "bakengine")
 
 
+def sanitized():
+    """Whether the program was built with a sanitizer: its shadow takes terabytes of addresses."""
+    with open(os.path.join(BUILD, "CMakeCache.txt"), encoding="utf-8") as f:
+        return re.search(r"^BAKE_SANITIZE:\w+=.", f.read(), re.M) is not None
+
+
 class Bench(unittest.TestCase):
     """A test with a folder of its own; what is mounted below it is unmounted at the end."""
 

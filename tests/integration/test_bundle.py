@@ -85,7 +85,7 @@ class Archives(bake.Bench):
         whole = f"{self.bare}/backup-shop-20231105-120000-a1.tar.zst"
         with open(whole, "rb") as f:
             data = f.read()
-        step = len(data) // (60 if bake.LONG else 7)
+        step = len(data) // (60 if bake.LONG else 5)
         for at in range(1, len(data), step):
             with open(whole, "wb") as f:
                 f.write(data[:at])
@@ -105,7 +105,7 @@ class Archives(bake.Bench):
         plain = bytearray(subprocess.run(["zstd", "-dcq", name], check=True,
                                          capture_output=True).stdout)
         around = self.path("around")
-        for i in range(60 if bake.LONG else 12):
+        for i in range(60 if bake.LONG else 6):
             at = (i * 7919 * 512 + i * 131) % min(len(plain), 1 << 20)
             plain[at] ^= 0x20
             subprocess.run(["zstd", "-qf", "-", "-o", name], check=True, input=bytes(plain))
@@ -117,15 +117,15 @@ class Archives(bake.Bench):
             self.assertIn(os.listdir(around), ([], ["out"]))
 
     def test_memory_does_not_grow(self):
+        if bake.sanitized():
+            self.skipTest("no sanitizer works with less addresses")
         with open(self.write("src/big/data/zeros"), "wb") as f:
             f.truncate((1 << 30) if bake.LONG else (256 << 20))
         self.archive("backup-shop-20231105-120000-a1.tar.zst")
         # A fresh shell starts it: a child's peak counts what its parent had when it was made.
         done = self.bake("verify", self.bare, "latest", "--level", "read",
-                         prefix=["sh", "-c", 'ulimit -v 600000; exec "$@"', "sh"],
-                         code=None if "ASAN_OPTIONS" in os.environ else 0)
-        if "ASAN_OPTIONS" not in os.environ:
-            self.assertIn("read ok", done.text)
+                         prefix=["sh", "-c", 'ulimit -v 600000; exec "$@"', "sh"])
+        self.assertIn("read ok", done.text)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import time
 import bake
 import snapshot
 
-FLIPS = 1500 if bake.LONG else 120
-CUTS = 200 if bake.LONG else 20
+FLIPS = 1500 if bake.LONG else 60
+CUTS = 200 if bake.LONG else 10
 
 
 class Damage(bake.Bench):

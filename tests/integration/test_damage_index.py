@@ -11,8 +11,8 @@ import repolook
 import repostore
 from repodamage import Damaged
 
-FLIPS = 300 if bake.LONG else 24
-LIES = 200 if bake.LONG else 20
+FLIPS = 300 if bake.LONG else 16
+LIES = 200 if bake.LONG else 12
 
 
 def unzstd(data):

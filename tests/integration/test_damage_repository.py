@@ -9,8 +9,8 @@ import repolook
 import repostore
 from repodamage import Damaged
 
-FLIPS = 600 if bake.LONG else 40
-CUTS = 100 if bake.LONG else 8
+FLIPS = 600 if bake.LONG else 20
+CUTS = 100 if bake.LONG else 5
 
 
 class Packs(Damaged):

@@ -40,7 +40,7 @@ class RoundTrip(bake.Bench):
 
     def everything(self, store):
         src = self.path("src")
-        trees.everything(src, 50 << 20, 20 * GIB if bake.LONG else GIB // 4, 20000)
+        trees.everything(src, 50 << 20, 20 * GIB if bake.LONG else GIB // 4, 8000)
         pipeline = self.pipeline({"all": src}, store={"format": store})
         run = self.run_json(pipeline)
         self.assertEqual((run.summary["status"], run.summary["warnings"]), ("ok", 0), str(run))

@@ -246,6 +246,21 @@ class Restore(server.MariaBench):
         self.assert_says(self.restore(pipeline, "--set", f"db.socket={other.socket}", code=1), "read-only")
         self.nothing_left(other)
 
+    def test_older_client(self):
+        """It knows neither --sandbox nor the line that newer dumps begin with."""
+        self.database("shop", "create table t (i int primary key); insert into t values (1), (2)")
+        tool, real = self.spoil(None, "cat"), server.tool("mariadb")
+        os.remove(f"{tool}/mariadb")
+        self.write(f"{tool}/mariadb", f"#!/bin/sh\ncase \"$*\" in\n*--sandbox*) exit 7;;\n*--help) {real} \"$@\" | "
+                   f"grep -v sandbox;;\n*--version) exec {real} \"$@\";;\n*) sed '1s/^..M!9.*/unknown command/' | "
+                   f"exec {real} \"$@\";;\nesac\n".encode(), 0o755)
+        pipeline = self.maria(databases=["shop"], users=False, bin=tool)
+        self.run_json(pipeline)
+        self.server.sql("delete from t", "shop")
+        self.restore(pipeline)
+        self.assertEqual(self.server.counts("shop"), {"t": 2})
+        self.nothing_left()
+
     def test_missing_rights_and_definers(self):
         self.server.sql("create user gone@'%'; create user poor@localhost identified by 'p'; grant all on other.* to poor@localhost;"
                         "create user cafe@localhost")

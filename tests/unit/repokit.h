@@ -9,12 +9,13 @@
 
 #include <cmocka.h>
 
+#include "bytewise.h"
 #include "store/pack.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static inline uint64_t rk_next(uint64_t *state)
+BYTEWISE static inline uint64_t rk_next(uint64_t *state)
 {
     uint64_t z = *state += 0x9e3779b97f4a7c15u;
 
@@ -23,7 +24,7 @@ static inline uint64_t rk_next(uint64_t *state)
     return z ^ z >> 31;
 }
 
-static inline void rk_fill(void *data, size_t n, uint64_t seed)
+BYTEWISE static inline void rk_fill(void *data, size_t n, uint64_t seed)
 {
     unsigned char *to = data;
 

@@ -2,6 +2,7 @@
 #include "storekit.h"
 
 #include "base/clock.h"
+#include "bytewise.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +73,7 @@ void *kit_fire(void *arg)
     return NULL;
 }
 
-uint64_t kit_random(uint64_t *state)
+BYTEWISE uint64_t kit_random(uint64_t *state)
 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -80,7 +81,7 @@ uint64_t kit_random(uint64_t *state)
     return *state;
 }
 
-char *kit_bytes(size_t n, uint64_t seed)
+BYTEWISE char *kit_bytes(size_t n, uint64_t seed)
 {
     char *data = malloc(n ? n : 1);
     uint64_t state = seed * 2654435761u + 88172645463325252u;

@@ -218,7 +218,7 @@ static void they_disagree(void **state)
 
     fix_init(&f, 1);
     for (int more = -1; more <= 1; more++) {
-        char path[16];
+        char path[24];
 
         for (int i = 0; i < FILES + more; i++) {
             (void)snprintf(path, sizeof(path), more || i != 5 ? "f%02d" : "g%02d", i);

@@ -94,6 +94,15 @@ static void never_whole_when_cut(void **state)
     free(tar);
 }
 
+static void never_whole_with_nothing_in_it(void **state)
+{
+    unsigned char end[10240] = {0};
+
+    (void)state;
+    assert_false(whole(end, 1024, 4096));
+    assert_false(whole(end, sizeof(end), 4096));
+}
+
 static void damage_is_seen(void **state)
 {
     unsigned char *tar = malloc(ROOM);
@@ -194,8 +203,11 @@ static void first_entry_is_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_in_any_pieces), cmocka_unit_test(never_whole_when_cut),
-        cmocka_unit_test(damage_is_seen),      cmocka_unit_test(sizes),
+        cmocka_unit_test(whole_in_any_pieces),
+        cmocka_unit_test(never_whole_when_cut),
+        cmocka_unit_test(never_whole_with_nothing_in_it),
+        cmocka_unit_test(damage_is_seen),
+        cmocka_unit_test(sizes),
         cmocka_unit_test(first_entry_is_kept),
     };
 

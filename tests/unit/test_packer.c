@@ -79,7 +79,7 @@ static int teardown(void **state)
 }
 
 /* Chunk `number`: its size and bytes follow from it. Two of three compress well. */
-static size_t make_chunk(uint64_t number, unsigned char *data)
+BYTEWISE static size_t make_chunk(uint64_t number, unsigned char *data)
 {
     uint64_t seed = number;
     size_t n = 1 + rk_next(&seed) % (100u << 10);
