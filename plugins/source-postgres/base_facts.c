@@ -77,6 +77,10 @@ static json_t *object_of(const struct pg_base_info *info, uint64_t files, const 
     if (all && sums)
         (void)json_object_set_new(all, "data_checksums",
                                   json_boolean(strcmp(json_string_value(sums), "on") == 0));
+    const json_t *standby = json_object_get(info->settings, "in_hot_standby");
+    if (all && standby)
+        (void)json_object_set_new(all, "replica",
+                                  json_boolean(strcmp(json_string_value(standby), "on") == 0));
     if (all && superuser && *superuser)
         (void)json_object_set_new(all, "superuser", json_string(superuser));
     if (all && json_object_size(info->settings) > 0)

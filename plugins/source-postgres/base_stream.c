@@ -24,6 +24,7 @@ struct pg_stream {
 /* What a server's settings have to do with whether its files start elsewhere. */
 static const char *const settings[] = {"archive_mode",
                                        "data_checksums",
+                                       "in_hot_standby",
                                        "max_connections",
                                        "max_prepared_transactions",
                                        "max_locks_per_transaction",

@@ -96,7 +96,7 @@ static int init(struct begin *b)
 
 /* Small, and without anything by which it could reach out or go to work by itself. */
 static const char *const quiet[] = {"listen_addresses=",
-                                    "port=" PORT_TEXT,
+                                    "port=5432",
                                     "unix_socket_permissions=0700",
                                     "fsync=off",
                                     "full_page_writes=off",

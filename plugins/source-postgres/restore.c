@@ -100,7 +100,7 @@ static int end_parts(struct pg_restore *r, struct bake_ctx *ctx)
     json_array_clear(r->spaces);
     r->altered = false;
     pg_calm(&h, ctx);
-    if (pg_restore_undo(r, &h.ctx) != BAKE_OK)
+    if (pg_restore_oblige(r, &h.ctx) != BAKE_OK || pg_restore_undo(r, &h.ctx) != BAKE_OK)
         bake_report(ctx, BAKE_WARNING, r->n > 0 ? r->targets[0].fresh : "globals",
                     "could not be dropped yet: %s", h.text);
     return BAKE_OK;

@@ -15,14 +15,28 @@ static bool alive(const char *pid)
     return access(path, F_OK) == 0;
 }
 
-/* Ours, made on this host by a process that is no more? By our own comment. */
+/* "bakengine restore HOST BOOT PID": the words of it. False: there are not as many. */
+static bool split(char *comment, const char *ret[5])
+{
+    char *rest = NULL, *word = strtok_r(comment, " ", &rest);
+    for (size_t i = 0; i < 5; i++) {
+        if (!word)
+            return false;
+        ret[i] = word;
+        word = strtok_r(NULL, " ", &rest);
+    }
+    return word == NULL;
+}
+
+/* Ours, made on this host by a process that is no more? */
 static bool left_over(const char *comment)
 {
-    char *mine = pg_our_comment(false), host[256], now_host[256], boot[64], now_boot[64], pid[16];
-    bool is = mine && sscanf(comment, "bakengine %*15s %255s %63s %15s", host, boot, pid) == 3 &&
-              sscanf(mine, "bakengine %*15s %255s %63s", now_host, now_boot) == 2 &&
-              strcmp(host, now_host) == 0 && (strcmp(boot, now_boot) != 0 || !alive(pid));
+    char *mine = pg_our_comment(false), *theirs = strdup(comment);
+    const char *now[5], *then[5];
+    bool is = mine && theirs && split(mine, now) && split(theirs, then) &&
+              strcmp(then[2], now[2]) == 0 && (strcmp(then[3], now[3]) != 0 || !alive(then[4]));
     free(mine);
+    free(theirs);
     return is;
 }
 

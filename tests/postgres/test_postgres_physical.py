@@ -135,6 +135,7 @@ class Physical(kit.PostgresBench):
         self.assertEqual(sorted(facts["tablespaces"].values()), sorted(self.places.values()))
         self.assertEqual(facts["timeline"], 1)
         self.assertTrue(facts["data_checksums"])
+        self.assertFalse(facts["replica"])
         self.assertEqual(facts["segment_size"], 1 << 20)
         self.assertEqual(facts["wal"]["stream"], facts["system_identifier"])
         self.assertRegex(facts["wal"]["from"], "^00000001/00000001[0-9A-F]{16}$")
@@ -232,6 +233,7 @@ class Physical(kit.PostgresBench):
                           tablespaces=[f"{os.path.join(twin.folder, f'ts{i}')}={self.path(f'ts{i}')}"
                                        for i in range(2)])
         self.run_json(p)
+        self.assertTrue(self.facts(p)["replica"])
         self.bake("verify", p, "--level", "restore")
         self.bake("restore", p)
         self.assertFalse(os.path.exists(self.path("again", "standby.signal")))

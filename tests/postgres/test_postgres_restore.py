@@ -453,6 +453,28 @@ class Restores(Back):
         self.assertEqual(self.ours(), [])
         self.assertEqual(self.server.sql("select count(*) from t", "long"), "200")
 
+    def test_what_no_obligation_names(self):
+        """State that is lost: what carries our comment, made here by a process that is no more, goes."""
+        self.database("app", "create table t as select 1 as x")
+        p = self.run_all("app", globals=False)
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
+            boot = f.read().strip()
+        host, gone = os.uname().nodename, subprocess.Popen(["true"])
+        gone.wait()
+        marks = {"a_bakengine_000001": (f"bakengine restore {host} {boot} {gone.pid}", False),
+                 "b_bakengine_old_000002": (f"bakengine replaced {host} another-boot 1", False),
+                 "c_bakengine_000003": (f"bakengine restore {host} {boot} {os.getpid()}", True),
+                 "d_bakengine_000004": (f"bakengine restore elsewhere {boot} {gone.pid}", True),
+                 "e_bakengine_000005": ("mine", True),
+                 "f": (f"bakengine restore {host} {boot} {gone.pid}", True)}
+        for name, (comment, _) in marks.items():
+            self.database(name)
+            self.server.sql(f"comment on database {name} is '{comment}'")
+        self.bake("restore", p, "--force")
+        left = self.names()
+        for name, (_, stays) in marks.items():
+            self.assertEqual(name in left, stays, name)
+
     def test_the_password_is_for_nobody_to_see(self):
         self.database("held", "create table t as select 1 as x")
         p = self.run_all("held")
