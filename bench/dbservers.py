@@ -31,14 +31,14 @@ def documents(path, rows):
     rng = random.Random(5)
     word = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(3, 9)))
             for _ in range(4000)]
-    phrase = [" ".join(rng.choices(word, k=4)) for _ in range(50_000)]
+    # So many that no compressor of level 3 finds them again.
+    body = [" ".join(rng.choices(word, k=100)) for _ in range(min(rows, 60_000))]
     with open(path, "w", encoding="utf-8") as f:
         for number in range(1, rows + 1):
-            body = " ".join(rng.choices(phrase, k=20))
-            meta = json.dumps({"key": f"{rng.getrandbits(64):016x}", "price": rng.randint(1, 99999),
-                               "tags": rng.choices(word, k=6), "note": phrase[number % 50_000],
-                               "seen": rng.random() < 0.5})
-            f.write(f"{number}\t{body}\t{meta}\n")
+            meta = json.dumps({"key": f"{rng.getrandbits(64):016x}", "price": number % 99_991,
+                               "tags": word[number % 3994:number % 3994 + 6],
+                               "seen": number % 3 == 0})
+            f.write(f"{number}\t{body[number % len(body)]}\t{meta}\n")
     os.chmod(path, 0o644)
 
 

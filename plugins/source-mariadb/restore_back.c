@@ -34,21 +34,39 @@ static int exchange_back(struct my_conn *c, const struct my_swap *s, const json_
     return rc;
 }
 
-/* A database that we made goes again, if it still says that we did. */
-static int unmake_target(struct my_conn *c, const struct my_swap *s)
+/* Does the database still say that we made it? */
+static int is_ours(struct my_conn *c, const char *name, bool *ret)
 {
-    char *literal = my_literal(c, s->target), *comment = NULL;
+    char *literal = my_literal(c, name), *comment = NULL;
     char *sql = literal ? my_text("SELECT schema_comment FROM information_schema.schemata WHERE "
                                   "schema_name = %s",
                                   literal)
                         : NULL;
     int rc = sql ? my_value(c, &comment, "cannot ask whose a database is", sql) : my_nomem(c->ctx);
-    if (rc == BAKE_OK && strcmp(comment, MY_OURS) == 0)
-        rc = my_about(c, "cannot remove a database", s->target, "DROP DATABASE IF EXISTS", "");
+    *ret = rc == BAKE_OK && strcmp(comment, MY_OURS) == 0;
     free(literal);
     free(sql);
     free(comment);
     return rc;
+}
+
+static int unmake_target(struct my_conn *c, const struct my_swap *s)
+{
+    bool ours = false;
+    int rc = is_ours(c, s->target, &ours);
+    return rc == BAKE_OK && ours
+               ? my_about(c, "cannot remove a database", s->target, "DROP DATABASE IF EXISTS", "")
+               : rc;
+}
+
+/* Not before it is done: a database that is taken back is known by it. */
+static int forget_comment(struct my_conn *c, const struct my_swap *s)
+{
+    bool ours = false;
+    int rc = s->made ? is_ours(c, s->target, &ours) : BAKE_OK;
+    return rc == BAKE_OK && ours
+               ? my_about(c, "cannot finish a database", s->target, "ALTER DATABASE", "COMMENT ''")
+               : rc;
 }
 
 static int run_kept(struct my_restore *r, struct my_conn *c, const struct my_swap *s,
@@ -114,16 +132,43 @@ static int back_one(struct my_restore *r, struct my_conn *c, const struct my_swa
     return rc == BAKE_OK ? my_drop_database(c, s->old) : rc;
 }
 
+/* The server goes on with a statement whose client was killed, and keeps its locks as long: until
+ * then what it does is not known, and nothing may be taken back. */
+int my_swap_lock(struct my_restore *r, struct my_conn *c)
+{
+    char *name = r->n ? my_literal(c, r->dbs[0].swap.fresh) : NULL, *got = NULL, *sql = NULL;
+    if (r->n == 0)
+        return BAKE_OK;
+    if (name)
+        sql = my_text("SELECT GET_LOCK(%s, %llu)", name,
+                      (unsigned long long)(r->cfg->lock_timeout / 1000 + 1));
+    int rc = sql ? my_value(c, &got, "cannot lock the exchange", sql) : my_nomem(c->ctx);
+    if (rc == BAKE_OK && strcmp(got, "1") != 0)
+        rc = bake_fail(c->ctx, BAKE_E_TIMEOUT,
+                       "the server still works on what was begun in database '%s'",
+                       r->dbs[0].swap.target);
+    free(name);
+    free(got);
+    free(sql);
+    return rc;
+}
+
 int my_swap_back(struct my_restore *r, struct my_conn *c, enum my_phase phase)
 {
     int first = my_queryf(c, NULL, "cannot prepare the way back",
                           "SET SESSION foreign_key_checks = 0, lock_wait_timeout = %llu",
                           (unsigned long long)(r->cfg->lock_timeout / 1000 + 1));
+    if (first == BAKE_OK)
+        first = my_swap_lock(r, c);
+    if (first != BAKE_OK)
+        return first;
     for (size_t i = 0; first == BAKE_OK && i < r->n; i++) {
         const struct my_swap *s = &r->dbs[i].swap;
         int rc = phase == MY_SWITCHING ? back_one(r, c, s) : my_drop_database(c, s->fresh);
         if (rc == BAKE_OK && phase != MY_SWITCHING)
             rc = my_drop_database(c, s->old);
+        if (rc == BAKE_OK && phase == MY_DONE)
+            rc = forget_comment(c, s);
         first = first == BAKE_OK ? rc : first;
     }
     for (size_t i = 0; phase != MY_DONE && i < json_array_size(r->accounts); i++) {

@@ -80,10 +80,6 @@ static int forth(struct my_restore *r, struct my_conn *c)
         rc = finish_target(r, c, &r->dbs[i]);
     if (rc == BAKE_OK)
         rc = my_users_grant_all(r, c);
-    for (size_t i = 0; i < r->n && rc == BAKE_OK; i++)
-        if (r->dbs[i].swap.made)
-            rc = my_about(c, "cannot finish a database", r->dbs[i].swap.target, "ALTER DATABASE",
-                          "COMMENT ''");
     /* from here on they run */
     for (size_t i = 0; i < r->n && rc == BAKE_OK; i++)
         rc = my_script_run(r, NULL, r->dbs[i].swap.target, &r->dbs[i].events, "events");
@@ -175,6 +171,8 @@ int my_switch(struct my_restore *r, struct bake_ctx *ctx)
     my_calm(&calm, ctx);
     r->ctx = &calm.ctx;
     int rc = my_conn_open(r->ctx, r->cfg, NULL, NULL, &c);
+    if (rc == BAKE_OK)
+        rc = my_swap_lock(r, &c);
     if (rc == BAKE_OK)
         rc = my_users_make(r, &c);
     if (rc == BAKE_OK)

@@ -4,8 +4,8 @@
 
 #include "restore.h"
 
-#define MY_OURS "bakengine: made by a restore" /* the comment of a database that is not finished   \
-                                                */
+/* The comment of a database that is not finished. */
+#define MY_OURS "bakengine: made by a restore"
 
 struct my_sql { /* a statement that grows */
     char *text;
@@ -34,5 +34,7 @@ int my_kept(struct my_conn *c, const char *old, const char *what, char **ret, si
 
 /* Up to that phase it got: all is as it was, or (MY_DONE) as it is to be; nothing of ours stays. */
 int my_swap_back(struct my_restore *r, struct my_conn *c, enum my_phase phase);
+/* Until the connection ends, on the server. */
+int my_swap_lock(struct my_restore *r, struct my_conn *c);
 
 #endif

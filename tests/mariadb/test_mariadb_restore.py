@@ -388,11 +388,6 @@ class Restore(server.MariaBench):
                 time.sleep(spent * rng.uniform(0.1, 1.1))
             p.send_signal(signal.SIGKILL)
             self.finish(p, timeout=60)
-            for _ in range(100):  # what it had sent ends first
-                if self.server.value("select count(*) from information_schema.processlist where command != 'Sleep' "
-                                     "and id != connection_id() and user != 'event_scheduler' and user != 'system user'") == "0":
-                    break
-                time.sleep(0.05)
             result = self.bake("restore", pipeline, "latest", "--component", "db/shop.sql", "--as-database", "shop_2",
                                "--force", "--json")
             self.server.sql("drop database shop_2")
