@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
-#define HEAR_EVERY 32 /* reads: what it says is not left lying while its output flows */
+#define HEAR_EVERY 32         /* reads: what it says is not left lying while its output flows */
+#define FEW        (64 << 10) /* bytes: not worth a turn */
 
 void bkc_shut(int *fd)
 {
@@ -160,6 +162,17 @@ static bool from_keep(struct bkc_child *c, struct bake_out *out)
     return true;
 }
 
+/* Tools write 4 KiB at a time. Woken for each of these, reader and writer would mostly change
+ * places; the pipe holds what comes within a millisecond many times over. */
+static void let_gather(const struct bkc_child *c)
+{
+    static const struct timespec moment = {0, 1000000};
+    int n;
+
+    if (ioctl(c->out, FIONREAD, &n) == 0 && n > 0 && n < FEW)
+        (void)nanosleep(&moment, NULL);
+}
+
 int bkc_child_read(struct bkc_child *c, struct bake_out *out)
 {
     int rc = bkc_check(c);
@@ -187,6 +200,8 @@ int bkc_child_read(struct bkc_child *c, struct bake_out *out)
             return read_failed(c);
         else if ((rc = bkc_await(c, BKC_CAN_OUT, &can)) != BAKE_OK)
             return rc;
+        else if (can & BKC_CAN_OUT)
+            let_gather(c);
     }
     return BAKE_END;
 }

@@ -285,6 +285,19 @@ class Dumps(server.PostgresBench):
         self.run_json(p)
         self.assertEqual(self.facts(p, "one.sql")["tables"], {"public.t": 1})  # not of template1
 
+    @staticmethod
+    def processes_about(*words):
+        """Arguments and environment of the programs whose arguments name one of these."""
+        for file in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                with open(file, "rb") as f, open(file.replace("cmdline", "environ"), "rb") as g:
+                    command, environment = f.read(), g.read()
+            except OSError:
+                continue
+            if any(w in command for w in words) and command.split(b"\0")[0].endswith(
+                    (b"pg_dump", b"bakengine")):
+                yield command + environment
+
     def test_the_password_is_for_nobody_to_see(self):
         self.database("held", "create table t (x int)")
         p = self.pg_pipeline(databases=["held"], globals=False)
@@ -293,19 +306,11 @@ class Dumps(server.PostgresBench):
             run = self.start("run", p, "--json")
             end, seen = time.monotonic() + 30, b""
             while time.monotonic() < end and b"--dbname=" not in seen:
-                seen = b""
-                for file in glob.glob("/proc/[0-9]*/cmdline"):
-                    try:
-                        with open(file, "rb") as f, open(file.replace("cmdline", "environ"), "rb") as g:
-                            command, environment = f.read(), g.read()
-                    except OSError:
-                        continue
-                    if b"pg_dump\0" in command or b"bakengine\0" in command:
-                        seen += command + environment
+                seen = b"".join(self.processes_about(p.encode(), self.server.folder.encode()))
                 time.sleep(0.02)
-            self.assertIn(b"--dbname=dbname='held'", seen)
-            self.assertIn(b"PGPASSFILE=/proc/self/fd/", seen)
-            self.assertNotIn(self.server.password.encode(), seen)
+            self.assertTrue(b"--dbname=dbname='held'" in seen)
+            self.assertTrue(b"PGPASSFILE=/proc/self/fd/" in seen)
+            self.assertFalse(self.server.password.encode() in seen)
             session.do("commit")
         self.assertEqual(self.finish(run).code, 0)
 
