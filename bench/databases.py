@@ -141,10 +141,12 @@ class Bench:
 
     # ---- bakengine ----------------------------------------------------------------------------
 
-    def pipeline(self, store, fmt="plain", databases=("big",), form="archive", parallel=1):
-        """Of its own for each store."""
+    def pipeline(self, store, fmt="plain", databases=("big",), form="archive",
+                 parallel=None):
+        """Of its own for each store. parallel: else its default."""
         path = self.path(f"{store}.yaml")
-        body = {"pipeline": store, "parallel": parallel, "store": {"format": form},
+        body = {"pipeline": store, **({"parallel": parallel} if parallel else {}),
+                "store": {"format": form},
                 "sources": [self.kind.source(list(databases), fmt)],
                 "transforms": [{"plugin": "zstd", "level": 3}],
                 "sinks": [{"plugin": "local", "path": self.path(store)}]}

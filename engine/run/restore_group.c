@@ -254,13 +254,12 @@ static void end_good(struct job *job)
 
     now = atomic_load(&job->lacking);
     atomic_store(&job->lacking, before || now);
+    job->g->status = BK_RGROUP_OK;
     if (rc < 0) {
         (void)call_failed(job, &job->ctx, rc);
         job->g->status = now ? BK_RGROUP_FAILED : BK_RGROUP_UNDONE;
-        return;
     }
-    job->g->status = BK_RGROUP_OK;
-    keep_facts(job, &result);
+    keep_facts(job, &result); /* of a drill that failed: which checks were met */
 }
 
 /* This must be done, so nothing may break it off any more. */

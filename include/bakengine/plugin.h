@@ -330,7 +330,7 @@ struct bake_source_ops {
     int (*switch_group)(void *self, struct bake_ctx *, const char *group);
     /* good: all was written: takes into use what is not yet, makes the group run (or stand) as it
      * should and checks it. If that fails, or !good (ctx then is not cancelled: it must be done):
-     * data and state are put back as they were before restore_begin(). */
+     * data and state are put back as they were before restore_begin(). Facts count either way. */
     int (*restore_end)(void *self, struct bake_ctx *, const char *group, int good,
                        struct bake_result *ret);
     /* Optional: puts back what a good restore of the group replaced, while it is still kept. */

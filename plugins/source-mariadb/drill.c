@@ -103,6 +103,14 @@ static int put_together(struct my_restore *r, struct my_conn *c)
     return rc;
 }
 
+/* The user's statements; the facts say of each how it went, also if one failed. */
+static int check(struct my_restore *r, uint64_t tables, uint64_t rows, json_t *checks)
+{
+    int rc = my_checks_run(r, &r->server->place, checks);
+    int rc2 = my_drill_facts(r, tables, rows, checks);
+    return rc == BAKE_OK ? rc2 : rc;
+}
+
 int my_drill_end(struct my_restore *r)
 {
     struct my_conn c = {0};
@@ -122,9 +130,7 @@ int my_drill_end(struct my_restore *r)
         json_decref(now);
     }
     if (rc == BAKE_OK)
-        rc = my_checks_run(r, &r->server->place, checks);
-    if (rc == BAKE_OK)
-        rc = my_drill_facts(r, tables, rows, checks);
+        rc = check(r, tables, rows, checks);
     my_conn_close(&c);
     json_decref(checks);
     return rc;
@@ -169,9 +175,7 @@ int my_base_drill(struct my_restore *r, const char *data)
     if (rc == BAKE_OK)
         rc = ask_all(r, &tables, &rows);
     if (rc == BAKE_OK)
-        rc = my_checks_run(r, &r->server->place, checks);
-    if (rc == BAKE_OK)
-        rc = my_drill_facts(r, tables, rows, checks);
+        rc = check(r, tables, rows, checks);
     json_decref(checks);
     return rc;
 }

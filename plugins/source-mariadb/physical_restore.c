@@ -340,6 +340,7 @@ static int end(struct my_source *src, struct bake_ctx *ctx, const char *group, i
     if (!good)
         return give_up(r, ctx);
     int rc = r->drill ? end_drill(r) : end_restore(r);
+    ret->facts = r->facts;
     if (rc != BAKE_OK) {
         struct my_hush hush;
         my_hush(&hush, ctx);
@@ -349,7 +350,6 @@ static int end(struct my_source *src, struct bake_ctx *ctx, const char *group, i
                         hush.text);
         return rc;
     }
-    ret->facts = r->facts;
     struct my_calm calm;
     my_calm(&calm, ctx);
     rc = my_server_end(r->server, &calm.ctx);

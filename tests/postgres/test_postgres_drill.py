@@ -104,6 +104,7 @@ class Proofs(Back):
         done = self.drill(p, code=4)
         self.assertIn("a check does not hold: 'app: select count(*) = 2 from t'", done.text)
         self.assertEqual(done.of("drill")[0]["result"], "failed")
+        self.assertEqual([c["ok"] for c in done.of("drill")[0]["facts"]["checks"]], [False] * 3)
         self.assertIn("failed", json.dumps(json.loads(self.bake("list", p, "--json").out)))
 
     def test_without_roles(self):
