@@ -67,6 +67,11 @@ class Case:
         """How many times as fast the first is."""
         return statistics.median(b.wall / a.wall for a, b in zip(self.ours.runs, self.other.runs))
 
+    def work(self):
+        """How many times the processor time it takes: less noisy, where others are at work."""
+        return statistics.median(a.cpu / max(b.cpu, 0.01)
+                                 for a, b in zip(self.ours.runs, self.other.runs))
+
 
 # ---- the two sides ---------------------------------------------------------------------------
 
@@ -304,7 +309,7 @@ def line(bench, case):
     memory = f"{max(r.memory for r in case.ours.runs) / MIB:.0f}"
     aim = f" ({target:.2f})" if target else ""
     return (f"| {title.format(**CLIENTS[bench.kind.name])} | {cells[0]} | {case.ratio():.2f}{aim} | "
-            f"{cells[1]} | {memory if case.name != 'shells' else ''} | "
+            f"{cells[1]} ({case.work():.2f}) | {memory if case.name != 'shells' else ''} | "
             f"{f'{budget / MIB:.0f}' if budget else ''} | "
             f"{cells[2] if case.name != 'restore' else ''} |")
 
@@ -321,7 +326,7 @@ def missed(bench):
 
 
 def table(bench):
-    head = ["| | wall, s | times as fast (target) | CPU, s | peak memory, MiB | stated, MiB | "
+    head = ["| | wall, s | times as fast (target) | CPU, s (ratio) | peak memory, MiB | stated, MiB | "
             "stored, MB |", "| --- | --- | --- | --- | --- | --- | --- |"]
     counts = ", ".join(f"{v:,} {k}" for k, v in bench.big.counts().items())
     rounds = max(len(c.ours.runs) for c in bench.cases.values())

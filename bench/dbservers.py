@@ -1,5 +1,5 @@
-"""The two servers that bench/databases.py measures on: how each is filled, dumped and loaded by its own
-tools, changed, and compared. Both are the tests' own (tests/postgres/server.py, tests/mariadb/server.py)."""
+"""The two servers that bench/databases.py measures on: how each is filled, dumped and loaded by its
+own tools, changed, and compared. Both are the tests' own (tests/postgres, tests/mariadb)."""
 import importlib.util
 import json
 import os

@@ -43,9 +43,8 @@ int bk_wal_object(const char *stream, const char *name, char ret[BK_WAL_NAME_CAP
         return bk_fail(err, BK_E_USAGE, "'%s' cannot be the name of a log",
                        bk_printable(shown, sizeof(shown), name, strlen(name)));
     /* Three parts of at most PART_MAX each do fit, but for the sum: */
-    if (sizeof(BK_WAL) + strlen(stream) + 1 + strlen(name) > BK_WAL_NAME_CAP)
+    if (snprintf(ret, BK_WAL_NAME_CAP, BK_WAL "%s/%s", stream, name) >= BK_WAL_NAME_CAP)
         return bk_fail(err, BK_E_USAGE, "the name of log '%s' is too long", name);
-    (void)snprintf(ret, BK_WAL_NAME_CAP, BK_WAL "%s/%s", stream, name);
     return BAKE_OK;
 }
 

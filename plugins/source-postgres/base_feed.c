@@ -203,7 +203,7 @@ static int look_into(struct pg_feed *f, const char *path, const char *name, bool
         rc = pg_log_reaches_out(w, f->waldump, files, ret_bad);
     if (old && strcmp(f->before, name) != 0)
         (void)unlink(old);
-    (void)snprintf(f->before, sizeof(f->before), "%s", name);
+    (void)snprintf(f->before, sizeof(f->before), "%.24s", name);
     free(keep);
     free(now);
     free(old);
@@ -220,7 +220,7 @@ static int fetch(struct pg_feed *f, const char *name, bool *ret_yes)
     if ((!segment && !history) || (segment && *f->stopped))
         return BAKE_OK;
     char object[48];
-    (void)snprintf(object, sizeof(object), "%.8s/%s", name, name);
+    (void)snprintf(object, sizeof(object), "%.8s/%.36s", name, name);
     char *path = pg_text("%s/%s", f->directory, name);
     if (!path)
         return no_memory(w);
@@ -233,7 +233,7 @@ static int fetch(struct pg_feed *f, const char *name, bool *ret_yes)
     if (rc == BAKE_OK && segment)
         rc = look_into(f, path, name, &bad);
     if (rc == BAKE_OK && bad)
-        (void)snprintf(f->stopped, sizeof(f->stopped), "%s", name);
+        (void)snprintf(f->stopped, sizeof(f->stopped), "%.24s", name);
     if (rc == BAKE_OK && w->as_user && lchown(path, w->uid, w->gid) != 0)
         rc = bake_fail(w->ctx, BAKE_E_IO, "cannot change the owner of '%s': %s", path,
                        strerror(errno));

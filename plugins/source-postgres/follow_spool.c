@@ -186,7 +186,7 @@ int pg_spool_seed(struct pg_spool *s)
     char *path = pg_text("%s/%s", s->directory, newest.name + 9);
     rc = path ? s->ctx->host->log_get(s->ctx, s->stream, newest.name, path) : no_memory(s);
     if (rc == BAKE_OK)
-        (void)snprintf(s->kept, sizeof(s->kept), "%s", newest.name + 9);
+        (void)snprintf(s->kept, sizeof(s->kept), "%.24s", newest.name + 9);
     free(path);
     return rc == BAKE_E_NOTFOUND ? BAKE_OK : rc;
 }
