@@ -313,10 +313,11 @@ static int undo_once(struct dk_source *s, struct bake_ctx *ctx, const json_t *do
     struct undo u = {.s = s, .ctx = ctx, .doc = doc, .dead = dead, .again = again};
     const char *name = "";
     bool all = switched(&u);
-    if (dead && all && taken_over(&u, &name))
-        return leave_it(&u, name);
+    /* First of all: what runs then may have been started by a redeemer that was killed as well. */
     if (dead && phase_is(&u, "starting"))
         return go_on(&u);
+    if (dead && all && taken_over(&u, &name))
+        return leave_it(&u, name);
     bake_log(ctx, BAKE_LOG_INFO, "putting '%s' back as it was", text(doc, "stack"));
     if (all)
         stop_all(&u);
