@@ -20,6 +20,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -388,6 +389,7 @@ def options_of():
 
 def main():
     options = options_of()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended as well
     os.makedirs(options.work, exist_ok=True)
     parts, bad = [], []
     try:
