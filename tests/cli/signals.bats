@@ -9,14 +9,15 @@ busy() {
 
 underway() { [ -n "$(find store/writers -type f 2>/dev/null)" ]; }
 
-# send SIGNAL CODE: the one that was started ends with CODE in under two seconds.
+# send SIGNAL CODE: the one that was started ends with CODE, in a second or so; on a busy machine in
+# some, but not when its work would have ended.
 send() {
     local before after
     before=$(now_ms)
     kill "-$1" "$PID"
     ended "$2"
     after=$(now_ms)
-    [ $((after - before)) -lt 2000 ] || { echo "it took $((after - before)) ms" >&2; return 1; }
+    [ $((after - before)) -lt 8000 ] || { echo "it took $((after - before)) ms" >&2; return 1; }
 }
 
 unchanged() {
