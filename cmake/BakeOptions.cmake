@@ -25,9 +25,7 @@ function(bake_flags target)
     -Wall -Wextra -Wshadow -Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2
     -Wmissing-declarations
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition>)
-  # With a sanitizer's own code in between, warnings about what may happen at run time are often
-  # wrong; the presets without one have them all.
-  if(BAKE_WERROR AND NOT BAKE_SANITIZE)
+  if(BAKE_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   if(BAKE_HARDEN)
