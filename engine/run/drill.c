@@ -103,7 +103,11 @@ static void count(struct drill *d, const struct bk_rgroup *g)
         d->k->bytes += g->results[i].bytes;
     if (g->status == BK_RGROUP_OK)
         return;
-    d->k->damaged++;
+    /* What could not even begin for want of a tool or of room has shown nothing of the backup. */
+    if (g->begun || d->first.err.rc == BAKE_E_CORRUPT)
+        d->k->damaged++;
+    else
+        d->k->untried++;
     d->k->undrilled++;
     if (d->k->failed.rc == 0)
         d->k->failed = d->first.err;

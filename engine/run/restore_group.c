@@ -308,6 +308,7 @@ static void restore(struct job *job, size_t lanes)
         say_error(job, &why);
         return;
     }
+    job->g->begun = true;
     bk_log(BAKE_LOG_INFO, drill(job) ? "group '%s': a drill" : "restoring group '%s'",
            job->g->name);
     if (look_at_stages(job) < 0 || !write_all(job, lanes))

@@ -11,7 +11,8 @@ struct work { /* what the backups of one verification have in common */
     struct bk_session *session;
     const struct bk_verify_opts *opts;
     struct bk_rsources *sources; /* NULL: nobody inspects */
-    uint64_t damaged, checked;
+    uint64_t damaged, checked, untried;
+    int why; /* the first that could not be tried: its failure */
 };
 
 void bk_check_damage(struct bk_check *k, const struct bk_mcomp *c, const struct bk_err *why)
@@ -176,6 +177,9 @@ static int check_backup(struct work *w, struct bk_sink *sink, const struct bk_ba
     }
     rc = check_it(&k, b->foreign != NULL, err);
     w->damaged += k.damaged;
+    if (k.untried > 0 && w->untried == 0)
+        w->why = k.failed.rc ? k.failed.rc : BAKE_E_INTERNAL;
+    w->untried += k.untried;
     release(&k);
     return rc;
 }
@@ -265,6 +269,11 @@ static int check_sinks(struct work *w, struct bk_err *err)
         return bk_fail(err, BK_E_VERIFY,
                        "verification failed: %llu problem%s found, as named above",
                        (unsigned long long)w->damaged, w->damaged == 1 ? "" : "s");
+    if (worst >= 0 && w->untried > 0)
+        return bk_fail(err, w->why,
+                       "%llu drill%s could not begin, as named above: nothing was found to be "
+                       "damaged, and nothing was proven",
+                       (unsigned long long)w->untried, w->untried == 1 ? "" : "s");
     if (worst >= 0 && w->checked == 0)
         return bk_fail(err, BK_E_NOSTORE, "there is no backup to verify");
     return worst;

@@ -21,7 +21,7 @@ struct bk_check { /* one backup in one sink */
     struct bk_err failed; /* the first thing that went wrong in a drill */
     const struct bk_mcomp *comp;
     struct bk_hands *hands;
-    uint64_t undrilled;                /* groups of which the drill failed */
+    uint64_t undrilled, untried;       /* groups of which the drill failed; could not begin */
     uint64_t objects, lost, inspected; /* lost: files; inspected: components */
     pthread_mutex_t lock;              /* over the next two */
     uint64_t damaged, bytes;

@@ -40,7 +40,7 @@ struct bk_wal_facts {
 };
 
 /* Takes a log as it is read. begin() comes first, and again when the read starts over: what came
- * before is void. begin() returning BAKE_END: no more is wanted. */
+ * before is void. */
 struct bk_wal_taker {
     int (*begin)(void *arg, const struct bk_wal_facts *facts, struct bk_err *err);
     int (*data)(void *arg, const void *data, size_t n, struct bk_err *err);

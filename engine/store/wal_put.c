@@ -90,13 +90,14 @@ static int compare(void *arg, const struct bk_wal_facts *facts, struct bk_err *e
     const struct put *p = arg;
 
     if (facts->size == p->facts.size && memcmp(facts->sha256, p->facts.sha256, BK_SHA256_LEN) == 0)
-        return BAKE_END;
+        return BAKE_OK;
     return bk_fail(err, BAKE_E_EXISTS,
                    "it is there already with other bytes; nothing is changed\n"
                    "HINT: do two servers that were copied from each other write to one store?");
 }
 
-/* What stands there under its name is ours if it says that it has the same size and digest. */
+/* What stands there under its name is ours if it says that it has the same size and digest, and has
+ * them: whoever is told that it is stored throws away its own. */
 static void check_there(struct put *p, size_t i)
 {
     const struct bk_wal_taker taker = {.begin = compare, .arg = p};
@@ -111,30 +112,17 @@ static void check_there(struct put *p, size_t i)
         bk_hint(&side->err, "what stands there is damaged: remove it, so that it can be put again");
 }
 
-static int look(struct put *p, struct bk_err *err)
+/* That one is there is found by putting it: only that makes sure that it is durable, too, though
+ * its writer was killed. */
+static void look(struct put *p)
 {
     for (size_t i = 0; i < p->store->n_sinks; i++) {
         struct side *side = &p->sides[i];
-        uint64_t size;
-        int64_t mtime_ns;
-        int rc;
 
-        if (!bk_store_sink_ok(p->store, i)) {
-            side->state = FAILED;
+        side->state = bk_store_sink_ok(p->store, i) ? WANTED : FAILED;
+        if (side->state == FAILED)
             side->err = p->store->failed[i];
-            continue;
-        }
-        rc = bk_sink_stat(&p->store->sinks[i], p->object, &size, &mtime_ns, &side->err);
-        if (rc == BAKE_E_CANCELLED) {
-            *err = side->err;
-            return rc;
-        }
-        if (rc >= 0)
-            check_there(p, i);
-        else
-            side->state = rc == BAKE_E_NOTFOUND ? WANTED : FAILED;
     }
-    return BAKE_OK;
 }
 
 /* ---- one attempt ----------------------------------------------------------------------------- */
@@ -363,10 +351,10 @@ int bk_wal_put(struct bk_store *s, const char *stream, const char *name, const c
     }
     if (rc >= 0)
         rc = read_file(&p, NULL, NULL, &p.facts, &why);
-    if (rc >= 0)
-        rc = look(&p, &why);
-    if (rc >= 0)
+    if (rc >= 0) {
+        look(&p);
         rc = put_wanted(&p, &why);
+    }
     if (rc >= 0)
         rc = judge(&p, &why);
     if (rc < 0 && err)

@@ -20,7 +20,6 @@ struct reading { /* one attempt */
     struct bk_sha256 *sha;
     struct bk_wal_facts facts;
     bool begun;
-    bool stopped; /* the taker wants no more */
     uint64_t seen;
 };
 
@@ -37,7 +36,6 @@ static int begin(struct reading *r, struct bk_err *err)
 {
     struct bk_reader in = bk_reader_of(r->first.data, r->first.len);
     const void *sha;
-    int rc;
 
     r->facts.size = bk_get_u64(&in);
     sha = bk_get_raw(&in, BK_SHA256_LEN);
@@ -45,9 +43,7 @@ static int begin(struct reading *r, struct bk_err *err)
         return bk_fail(err, BAKE_E_INTERNAL, "a log's first bytes are cut");
     memcpy(r->facts.sha256, sha, BK_SHA256_LEN);
     r->begun = true;
-    rc = r->taker->begin ? r->taker->begin(r->taker->arg, &r->facts, err) : BAKE_OK;
-    r->stopped = rc == BAKE_END;
-    return r->stopped ? bk_fail(err, BAKE_E_CANCELLED, "enough was read") : rc;
+    return r->taker->begin ? r->taker->begin(r->taker->arg, &r->facts, err) : BAKE_OK;
 }
 
 static int take(void *arg, const void *data, size_t n, struct bk_err *err)
@@ -156,12 +152,8 @@ static int read_once(struct bk_store *s, struct bk_sink *sink, const char *objec
     } else {
         rc = read_all(&r, sink, get, &ctx, buffer, err);
         sink->ops->get_close(get);
-        if (rc < 0 && !r.stopped)
+        if (rc < 0)
             (void)bk_prefix(err, "%s: log '%s'", sink->label, object);
-    }
-    if (r.stopped) {
-        bk_err_clear(err);
-        rc = BAKE_OK;
     }
     reading_release(&r);
     return rc;

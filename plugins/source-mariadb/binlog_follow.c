@@ -29,9 +29,21 @@ static char *path_of(const struct follow *f, const char *name)
     return asprintf(&path, "%s/%s", f->spool, name) < 0 ? NULL : path;
 }
 
+/* The server has thrown the log away that is not stored yet, so nothing says how long it is: begun
+ * anew with the oldest that there is. */
+static int is_lost(struct follow *f)
+{
+    bake_report(f->ctx, BAKE_WARNING, f->next,
+                "the server has removed this binary log before it was stored: restore --at cannot "
+                "get past it from older backups");
+    return BAKE_E_UNAVAILABLE;
+}
+
 /* Stores those logs that are closed: another one has been begun after each. */
 static int keep_closed(struct follow *f, const struct my_binlog_list *logs)
 {
+    if (logs->n > 0 && my_binlog_compare(logs->items[0].name, f->next) > 0)
+        return is_lost(f);
     for (size_t i = 0; i + 1 < logs->n; i++) {
         const struct my_binlog *log = &logs->items[i];
         if (my_binlog_compare(log->name, f->next) != 0)
@@ -58,6 +70,14 @@ static int keep_closed(struct follow *f, const struct my_binlog_list *logs)
     return BAKE_OK;
 }
 
+static void drop_spooled(const struct follow *f, const char *name)
+{
+    char *path = path_of(f, name);
+    if (path)
+        (void)unlink(path);
+    free(path);
+}
+
 /* Where to begin: behind what is stored, else with what is written to now. */
 static int find_next(struct follow *f, const struct my_binlog_list *logs)
 {
@@ -74,12 +94,12 @@ static int find_next(struct follow *f, const struct my_binlog_list *logs)
         if (my_binlog_compare(logs->items[i].name, stored.least) > 0 &&
             !my_stored_has(&stored, logs->items[i].name))
             next = logs->items[i].name;
-    for (size_t i = 0; i < stored.n; i++) { /* left by one that was killed in between */
-        char *path = path_of(f, stored.names[i]);
-        if (path)
-            (void)unlink(path);
-        free(path);
-    }
+    for (size_t i = 0; i < stored.n; i++) /* left by one that was killed in between */
+        drop_spooled(f, stored.names[i]);
+    /* What comes again: a log that is there says that the one before it is whole. */
+    for (size_t i = 0; i < logs->n; i++)
+        if (my_binlog_compare(logs->items[i].name, next) >= 0)
+            drop_spooled(f, logs->items[i].name);
     if (stored.most && my_binlog_compare(logs->items[0].name, stored.most) > 0)
         bake_report(f->ctx, BAKE_WARNING, logs->items[0].name,
                     "what the store has ends with '%s': logs in between may be lost", stored.most);

@@ -37,11 +37,31 @@ static void hear(void *arg, const char *line)
     b->done = n >= m && strcmp(line + n - m, DONE) == 0;
 }
 
+/* Of another host's server the tool would take what stands here under the same name. */
+static int check_host(struct base *b)
+{
+    char here[256] = "", *there = NULL;
+    const char *how = mysql_get_host_info(b->conn.my);
+    if (!how || !strstr(how, "TCP/IP") || gethostname(here, sizeof(here) - 1) != 0)
+        return BAKE_OK;
+    int rc = my_value(&b->conn, &there, "cannot ask for the server's host", "SELECT @@hostname");
+    if (rc == BAKE_OK && strcmp(there, here) != 0)
+        rc = bake_fail(b->ctx, BAKE_E_CONFIG,
+                       "the server runs on '%s', this is '%s': its files cannot be read from here\n"
+                       "HINT: 'mode: physical' must run on the server's host; if it does, name the "
+                       "server by 'socket'",
+                       there, here);
+    free(there);
+    return rc;
+}
+
 /* The tool reads the server's files: it has to run where they are. */
 static int check_files(struct base *b)
 {
     char *path = NULL;
-    int rc = my_value(&b->conn, &path, "cannot ask for the data directory", "SELECT @@datadir");
+    int rc = check_host(b);
+    if (rc == BAKE_OK)
+        rc = my_value(&b->conn, &path, "cannot ask for the data directory", "SELECT @@datadir");
     if (rc == BAKE_OK && access(path, R_OK | X_OK) != 0)
         rc = bake_fail(b->ctx, errno == ENOENT ? BAKE_E_NOTFOUND : BAKE_E_AUTH,
                        "the server's data directory '%s' cannot be read here: %s\n"

@@ -276,8 +276,9 @@ static int make_ready(struct my_restore *r)
     char *tool = NULL, *version = NULL, *target = my_text("--target-dir=%s", r->way->stage),
          *tmp = my_text("--tmpdir=%s", r->way->stage);
     bool done = false;
-    int rc = target && tmp ? my_tool(r->ctx, r->cfg, "mariadb-backup", 0, &tool, &version)
-                           : my_nomem(r->ctx);
+    int rc = target && tmp ? my_way_unlink(r) : my_nomem(r->ctx);
+    if (rc == BAKE_OK)
+        rc = my_tool(r->ctx, r->cfg, "mariadb-backup", 0, &tool, &version);
     const char *argv[] = {tool, "--no-defaults", "--prepare", target, tmp, NULL};
     struct bkc_child_spec spec = {.argv = argv,
                                   .user = user_of(r),

@@ -20,6 +20,9 @@ int my_way_owner(struct my_restore *r);
 /* Finds out where it goes and whether it may; changes nothing. */
 int my_way_place(struct my_restore *r, uint64_t needs);
 int my_way_make(struct my_restore *r);
+/* Takes away what points to tables' files outside of the data directory: those are another
+ * server's, and the copies stand inside. */
+int my_way_unlink(struct my_restore *r);
 int my_way_switch(struct my_restore *r);
 int my_way_undo(struct my_restore *r);
 int my_way_redeem(struct bake_ctx *ctx, const char *what, bool *ret_mine);

@@ -40,13 +40,14 @@ static bool exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
-/* errno, or 0. Takes fd over. */
-static int remove_below(int fd, unsigned depth)
+/* errno, or 0. Takes fd over. What is mounted in there is not of the server's files: it stays. */
+static int remove_below(int fd, dev_t device, unsigned depth)
 {
-    DIR *dir = depth < DEEPEST ? fdopendir(fd) : NULL;
-    int failed = 0;
+    struct stat st;
+    int failed = depth >= DEEPEST ? ELOOP : fstat(fd, &st) == 0 && st.st_dev != device ? EXDEV : 0;
+    DIR *dir = failed ? NULL : fdopendir(fd);
     if (!dir) {
-        failed = depth < DEEPEST ? errno : ELOOP;
+        failed = failed ? failed : errno;
         (void)close(fd);
         return failed;
     }
@@ -57,7 +58,7 @@ static int remove_below(int fd, unsigned depth)
         int why = errno,
             below = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (below >= 0) {
-            why = remove_below(below, depth + 1);
+            why = remove_below(below, device, depth + 1);
             if (unlinkat(fd, e->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT)
                 why = 0;
             else if (!why)
@@ -76,11 +77,64 @@ static int remove_tree(struct bake_ctx *ctx, const char *path)
         return BAKE_OK;
     if (fd < 0)
         return said(ctx, "open", path);
-    int why = remove_below(fd, 0);
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        int rc = said(ctx, "look at", path);
+        (void)close(fd);
+        return rc;
+    }
+    int why = remove_below(fd, st.st_dev, 0);
     if (rmdir(path) == 0 || errno == ENOENT)
         return BAKE_OK;
     errno = why ? why : errno;
     return said(ctx, "remove", path);
+}
+
+/* Of one database's directory. Takes fd over. */
+static int drop_links(int fd, size_t *n)
+{
+    static const char end[] = ".isl";
+    DIR *dir = fdopendir(fd);
+    int failed = dir ? 0 : errno;
+    if (!dir)
+        (void)close(fd);
+    for (const struct dirent *e; dir && !failed && (e = readdir(dir));) {
+        size_t length = strlen(e->d_name);
+        if (length <= strlen(end) || strcmp(e->d_name + length - strlen(end), end) != 0)
+            continue;
+        failed = unlinkat(fd, e->d_name, 0) == 0 ? 0 : errno;
+        *n += !failed;
+    }
+    if (dir)
+        (void)closedir(dir);
+    return failed;
+}
+
+int my_way_unlink(struct my_restore *r)
+{
+    const char *stage = r->way->stage;
+    DIR *dir = opendir(stage);
+    size_t n = 0;
+    if (!dir)
+        return said(r->ctx, "open", stage);
+    int failed = 0;
+    for (const struct dirent *e; !failed && (e = readdir(dir));) {
+        if (e->d_name[0] == '.')
+            continue;
+        int fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0)
+            failed = drop_links(fd, &n);
+    }
+    (void)closedir(dir);
+    errno = failed;
+    if (failed)
+        return said(r->ctx, "remove a link in", stage);
+    if (n)
+        bake_report(r->ctx, BAKE_NOTICE, r->way->target ? r->way->target : MY_BASE,
+                    "%zu tables had their files in directories of their own ('DATA DIRECTORY'): "
+                    "they stand with the others now",
+                    n);
+    return BAKE_OK;
 }
 
 static int sync_directory(struct bake_ctx *ctx, const char *path, bool all)

@@ -34,17 +34,26 @@ static int exchange_back(struct my_conn *c, const struct my_swap *s, const json_
     return rc;
 }
 
-/* Does the database still say that we made it? */
-static int is_ours(struct my_conn *c, const char *name, bool *ret)
+/* The target does not have the mark in its name: another restore may have made it. */
+char *my_ours(const struct my_swap *s)
 {
-    char *literal = my_literal(c, name), *comment = NULL;
-    char *sql = literal ? my_text("SELECT schema_comment FROM information_schema.schemata WHERE "
-                                  "schema_name = %s",
-                                  literal)
-                        : NULL;
+    const char *mark = strrchr(s->fresh, '_');
+    return my_text(MY_OURS " (%.6s)", mark ? mark + 1 : "");
+}
+
+/* Does the target still say that this restore made it? */
+static int is_ours(struct my_conn *c, const struct my_swap *s, bool *ret)
+{
+    char *literal = my_literal(c, s->target), *comment = NULL, *ours = my_ours(s);
+    char *sql = literal && ours
+                    ? my_text("SELECT schema_comment FROM information_schema.schemata WHERE "
+                              "schema_name = %s",
+                              literal)
+                    : NULL;
     int rc = sql ? my_value(c, &comment, "cannot ask whose a database is", sql) : my_nomem(c->ctx);
-    *ret = rc == BAKE_OK && strcmp(comment, MY_OURS) == 0;
+    *ret = rc == BAKE_OK && strcmp(comment, ours) == 0;
     free(literal);
+    free(ours);
     free(sql);
     free(comment);
     return rc;
@@ -53,7 +62,7 @@ static int is_ours(struct my_conn *c, const char *name, bool *ret)
 static int unmake_target(struct my_conn *c, const struct my_swap *s)
 {
     bool ours = false;
-    int rc = is_ours(c, s->target, &ours);
+    int rc = is_ours(c, s, &ours);
     return rc == BAKE_OK && ours
                ? my_about(c, "cannot remove a database", s->target, "DROP DATABASE IF EXISTS", "")
                : rc;
@@ -63,7 +72,7 @@ static int unmake_target(struct my_conn *c, const struct my_swap *s)
 static int forget_comment(struct my_conn *c, const struct my_swap *s)
 {
     bool ours = false;
-    int rc = s->made ? is_ours(c, s->target, &ours) : BAKE_OK;
+    int rc = s->made ? is_ours(c, s, &ours) : BAKE_OK;
     return rc == BAKE_OK && ours
                ? my_about(c, "cannot finish a database", s->target, "ALTER DATABASE", "COMMENT ''")
                : rc;
@@ -99,6 +108,8 @@ static int put_back(struct my_restore *r, struct my_conn *c, const struct my_swa
     free(charset);
     if (rc == BAKE_OK)
         rc = run_kept(r, c, s, "extras");
+    if (rc == BAKE_OK && !parts)
+        rc = my_rights_give(c, s);
     return rc == BAKE_OK ? run_kept(r, c, s, "events") : rc;
 }
 

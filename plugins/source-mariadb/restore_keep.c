@@ -102,8 +102,7 @@ int my_drop_database(struct my_conn *c, const char *name)
 
 /* ---- keeping --------------------------------------------------------------------------------- */
 
-static int keep_value(struct my_conn *c, const char *old, const char *what, const char *data,
-                      size_t n)
+int my_keep_value(struct my_conn *c, const char *old, const char *what, const char *data, size_t n)
 {
     static const char digits[] = "0123456789abcdef";
     char *hex = malloc(2 * n + 1), *name = my_quoted(old);
@@ -195,7 +194,7 @@ static int keep_extras(struct my_restore *r, struct my_conn *c, const struct my_
     }
     for (int i = 0; i < 2 && rc == BAKE_OK; i++) {
         const struct my_script *t = i ? my_split_events(s.split) : my_split_extras(s.split);
-        rc = keep_value(c, db->swap.old, i ? "events" : "extras", t->data ? t->data : "", t->n);
+        rc = my_keep_value(c, db->swap.old, i ? "events" : "extras", t->data ? t->data : "", t->n);
     }
     my_split_free(s.split);
     return rc;
@@ -212,7 +211,7 @@ static int keep_charset(struct my_conn *c, const struct my_swap *s)
     int rc = sql ? my_value(c, &text, "cannot ask for the database's characters", sql)
                  : my_nomem(c->ctx);
     if (rc == BAKE_OK)
-        rc = keep_value(c, s->old, "charset", text, strlen(text));
+        rc = my_keep_value(c, s->old, "charset", text, strlen(text));
     free(literal);
     free(sql);
     free(text);
@@ -244,14 +243,16 @@ int my_keep(struct my_restore *r, struct my_conn *c, const struct my_rdb *db)
         rc = my_tables_of(c, db->swap.fresh, &names);
     if (rc == BAKE_OK) {
         text = json_dumps(my_without_marks(names), JSON_COMPACT);
-        rc = text ? keep_value(c, db->swap.old, "names", text, strlen(text)) : my_nomem(c->ctx);
+        rc = text ? my_keep_value(c, db->swap.old, "names", text, strlen(text)) : my_nomem(c->ctx);
     }
     if (rc == BAKE_OK && r->parts)
-        rc = keep_value(c, db->swap.old, "parts", "1", 1);
+        rc = my_keep_value(c, db->swap.old, "parts", "1", 1);
     if (rc == BAKE_OK && !db->swap.made)
         rc = keep_charset(c, &db->swap);
     if (rc == BAKE_OK && !db->swap.made)
         rc = keep_extras(r, c, db, names);
+    if (rc == BAKE_OK && !db->swap.made && !r->parts)
+        rc = my_rights_keep(c, &db->swap);
     json_decref(names);
     free(text);
     return rc;

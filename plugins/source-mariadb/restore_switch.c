@@ -47,8 +47,12 @@ static int exchange(struct my_restore *r, struct my_conn *c)
 static int clear_target(struct my_restore *r, struct my_conn *c, const struct my_rdb *db)
 {
     json_t *names = NULL;
-    if (db->swap.made)
-        return my_make_database(c, db->swap.target, db->facts, MY_OURS);
+    if (db->swap.made) {
+        char *ours = my_ours(&db->swap);
+        int made = ours ? my_make_database(c, db->swap.target, db->facts, ours) : my_nomem(c->ctx);
+        free(ours);
+        return made;
+    }
     int rc = r->parts ? my_tables_of(c, db->swap.fresh, &names) : BAKE_OK;
     if (rc == BAKE_OK)
         rc = my_drop_extras(c, db->swap.target, names);
@@ -66,7 +70,7 @@ static int finish_target(struct my_restore *r, struct my_conn *c, const struct m
     free(charset);
     if (rc == BAKE_OK)
         rc = my_script_run(r, NULL, db->swap.target, &db->extras, "views, routines or triggers");
-    return rc;
+    return rc == BAKE_OK && !db->swap.made && !r->parts ? my_rights_give(c, &db->swap) : rc;
 }
 
 static int forth(struct my_restore *r, struct my_conn *c)

@@ -4,8 +4,9 @@
 
 #include "restore.h"
 
-/* The comment of a database that is not finished. */
+/* The comment of a database that is not finished; that of a new target says of which restore. */
 #define MY_OURS "bakengine: made by a restore"
+char *my_ours(const struct my_swap *s); /* to be freed; NULL: no memory */
 
 struct my_sql { /* a statement that grows */
     char *text;
@@ -27,8 +28,16 @@ int my_drop_database(struct my_conn *c, const char *name); /* only what is named
 json_t *my_without_marks(json_t *names);
 /* Makes the database for the old tables, with all in it that the way back needs. */
 int my_keep(struct my_restore *r, struct my_conn *c, const struct my_rdb *db);
+int my_keep_value(struct my_conn *c, const char *old, const char *what, const char *data, size_t n);
 /* *ret: NULL when it was not kept; else to be freed, NUL behind it. */
 int my_kept(struct my_conn *c, const char *old, const char *what, char **ret, size_t *n);
+
+/* ---- restore_rights.c ---- */
+
+/* Rights on the target's single routines, which end with them. */
+int my_rights_keep(struct my_conn *c, const struct my_swap *s);
+/* To those routines of the target that are there. */
+int my_rights_give(struct my_conn *c, const struct my_swap *s);
 
 /* ---- restore_back.c ---- */
 

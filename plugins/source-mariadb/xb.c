@@ -163,8 +163,25 @@ static bool ends_with(const struct my_xb *x, const char *end)
     return x->n >= n && memcmp(x->buf + x->n - n, end, n) == 0;
 }
 
+/* Below the directory that it is unpacked in: the tool that unpacks goes wherever it is told to. */
+static bool stays_below(const unsigned char *path, size_t n)
+{
+    if (path[0] == '/' || memchr(path, '\0', n))
+        return false;
+    for (size_t at = 0; at < n;) {
+        const unsigned char *slash = memchr(path + at, '/', n - at);
+        size_t part = slash ? (size_t)(slash - path) - at : n - at;
+        if (part == 2 && path[at] == '.' && path[at + 1] == '.')
+            return false;
+        at += part + 1;
+    }
+    return true;
+}
+
 static int path_done(struct my_xb *x)
 {
+    if (!stays_below(x->buf, x->n))
+        return corrupt_file(x, "would not stay in the directory that it is unpacked in");
     x->key = key_of(x->buf, x->n);
     if (x->type != 'P' && x->type != 'E' && !(x->flags & MAY_SKIP))
         return corrupt_file(x, "has a piece of an unknown kind");

@@ -30,7 +30,7 @@ struct base {
     size_t n_piece;
     char archive[16]; /* the tablespace's oid, "" the base; */
     bool in_archive, archive_over;
-    bool in_manifest, sent; /* the server's last messages have been taken */
+    bool in_manifest, sent; /* all has come, and is what the manifest says */
     uint64_t left, padding; /* of the entry that was given last */
     bool in_file;
     char path[PATH_MOST];
@@ -276,10 +276,12 @@ static int take_manifest(struct base *b)
         if (rc == BAKE_OK && !b->in_manifest)
             rc = bake_fail(b->ctx, BAKE_E_IO, "the base backup goes on after its manifest");
     }
-    b->sent = rc == BAKE_END;
     if (rc == BAKE_END)
         rc = pg_manifest_file_end(b->manifest, 1);
-    return rc == BAKE_OK ? pg_manifest_check(b->manifest) : rc;
+    if (rc == BAKE_OK)
+        rc = pg_manifest_check(b->manifest);
+    b->sent = rc == BAKE_OK;
+    return rc;
 }
 
 static int give_manifest(struct base *b, struct bake_entry *ret)

@@ -14,10 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PORT      5432 /* only a name here: it listens on a socket in its own directory */
-#define PORT_TEXT "5432"
-#define PACE_MS   100
-#define ARGS      128
+#define PORT    5432 /* only a name here: it listens on a socket in its own directory */
+#define PACE_MS 100
+#define ARGS    128
 
 struct drill {
     struct pg_way *w;
@@ -280,9 +279,7 @@ static int ended(struct drill *d, const char *what)
 
 static bool accepts(const struct drill *d)
 {
-    const char *const keys[] = {"host", "port", "dbname", "user", "connect_timeout", NULL};
-    const char *const values[] = {d->place.host, PORT_TEXT, "postgres", d->place.user, "10", NULL};
-    return PQpingParams(keys, values, 0) == PQPING_OK;
+    return pg_conn_answers(d->w->cfg, &d->place, "postgres");
 }
 
 static int await(struct drill *d)
@@ -410,6 +407,18 @@ static int keep_rest(struct drill *d)
     free(w->facts);
     w->facts = rc == BAKE_OK ? json_dumps(d->facts, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
     return w->facts ? BAKE_OK : no_memory(w);
+}
+
+int pg_way_can_drill(struct pg_way *w)
+{
+    struct drill d = {.w = w};
+    int rc = find_server(&d);
+    if (rc == BAKE_OK)
+        rc = pg_tool(w->ctx, w->cfg, "pg_waldump", w->known.version, &d.waldump, NULL);
+    free(d.postgres);
+    free(d.version);
+    free(d.waldump);
+    return rc;
 }
 
 int pg_way_drill(struct pg_way *w)

@@ -96,12 +96,14 @@ static int no_mount(struct pg_way *w, const char *path)
 
 /* ---- may it ---------------------------------------------------------------------------------- */
 
-static int check_data(struct pg_way *w, const char *target)
+static int check_data(struct pg_way *w, struct pg_stage *s)
 {
+    const char *target = s->target;
     bool absent;
     int empty = pg_is_empty(w->ctx, target, &absent);
     if (empty < 0)
         return empty;
+    s->full = !empty;
     if (!empty && pg_in_use(target))
         return bake_fail(w->ctx, BAKE_E_EXISTS,
                          "a server is running in '%s'\nHINT: stop it, or restore elsewhere by "
@@ -134,6 +136,7 @@ static int check_tablespace(struct pg_way *w, struct pg_stage *s)
     if (empty < 0)
         return empty;
     s->made_root = absent;
+    s->full = !empty;
     if (!empty && !(w->force && of_the_old(w, s)))
         return bake_fail(w->ctx, BAKE_E_EXISTS,
                          "the tablespace's directory '%s' is not empty\nHINT: put it elsewhere by "
@@ -165,7 +168,7 @@ static int name_data(struct pg_way *w, struct pg_stage *s, const char *mark)
                          "'data_directory'");
     int rc = real_path(w, where, &s->target);
     if (rc == BAKE_OK)
-        rc = check_data(w, s->target);
+        rc = check_data(w, s);
     if (rc != BAKE_OK)
         return rc;
     s->stage = pg_text("%s.bakengine-new-%s", s->target, mark);
@@ -228,6 +231,35 @@ int pg_way_places(struct pg_way *w)
     for (size_t i = 0; rc == BAKE_OK && i < w->known.n_tablespaces; i++)
         if (w->known.tablespaces[i].path[0] == '/') /* else it lies within the data */
             rc = name_tablespace(w, &w->stages[w->n_stages++], &w->known.tablespaces[i], mark);
+    return rc;
+}
+
+/* What has come since is nobody's to replace, --force or not. Our own directories stand in the
+ * locations of tablespaces by now, so there what would be replaced is looked at. */
+static int look_again(struct pg_way *w, const struct pg_stage *s)
+{
+    bool absent;
+    if (!s->target)
+        return BAKE_OK;
+    int empty = pg_is_empty(w->ctx, s->target, &absent);
+    if (empty < 0 || empty)
+        return empty < 0 ? empty : BAKE_OK;
+    if (!s->full)
+        return bake_fail(w->ctx, BAKE_E_EXISTS, "'%s' has been filled meanwhile", s->target);
+    if (!s->root && pg_in_use(s->target))
+        return bake_fail(w->ctx, BAKE_E_EXISTS,
+                         "a server has been started in '%s' meanwhile\nHINT: stop it, and "
+                         "restore "
+                         "again",
+                         s->target);
+    return BAKE_OK;
+}
+
+int pg_way_places_again(struct pg_way *w)
+{
+    int rc = BAKE_OK;
+    for (size_t i = 0; i < w->n_stages && rc == BAKE_OK; i++)
+        rc = look_again(w, &w->stages[i]);
     return rc;
 }
 

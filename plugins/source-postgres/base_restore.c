@@ -134,7 +134,7 @@ static int make_scratch(struct pg_way *w, uint64_t bytes)
 
 static int prepare(struct pg_way *w, const struct bake_component *c, bool look_only)
 {
-    int rc = check_moment(w);
+    int rc = w->drill ? pg_way_can_drill(w) : check_moment(w);
     if (rc != BAKE_OK || w->drill)
         return rc == BAKE_OK ? make_scratch(w, c->size_hint) : rc;
     rc = pg_way_places(w);
@@ -407,9 +407,10 @@ static int end(struct pg_source *src, struct bake_ctx *ctx, const char *group, i
     if (!w)
         return BAKE_OK;
     w->ctx = ctx;
-    if (good && !w->committed)
-        good = 0;
-    int rc = w->drill ? end_drill(w, good) : good ? end_restore(w) : pg_way_undo(w);
+    bool whole = good && w->committed;
+    int rc = w->drill ? end_drill(w, whole) : whole ? end_restore(w) : pg_way_undo(w);
+    if (rc == BAKE_OK && good && !whole)
+        rc = bake_fail(ctx, BAKE_E_INTERNAL, "the base backup was never written to its end");
     ret->facts = w->facts; /* freed when the next restore begins, or with the source */
     return rc;
 }

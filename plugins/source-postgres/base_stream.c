@@ -408,7 +408,7 @@ static int take_archive(struct pg_stream *s, size_t n, const char **ret_data, si
 int pg_stream_next(struct pg_stream *s, enum pg_piece *ret_piece, const char **ret_data,
                    size_t *ret_n)
 {
-    int n, rc;
+    int n = 0, rc;
     if (s->over)
         return BAKE_END;
     for (;;) {

@@ -167,7 +167,9 @@ static int forth(struct pg_way *w, struct pg_stage *s)
 /* Tablespaces first: a data directory that is in its place has all it needs. */
 int pg_way_switch(struct pg_way *w)
 {
-    int rc = pg_way_oblige(w, PG_SWITCHING);
+    int rc = pg_way_places_again(w);
+    if (rc == BAKE_OK)
+        rc = pg_way_oblige(w, PG_SWITCHING);
     for (size_t i = w->n_stages; rc == BAKE_OK && i-- > 0;)
         rc = forth(w, &w->stages[i]);
     if (rc == BAKE_OK)

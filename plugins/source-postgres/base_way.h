@@ -16,6 +16,7 @@ struct pg_stage {
     char *target;           /* its place; of a tablespace known once its first entry has come */
     char *root, *oid;       /* of a tablespace: its location, its number; else NULL */
     bool made_root;         /* the location was made by us */
+    bool full;              /* there was something, which may be replaced */
     uint64_t device, inode; /* of `stage`, so that it is known again; */
     int64_t born;           /* with the time it was made at, as numbers are used again */
     char *version;          /* of a tablespace: the only name in it, "PG_15_202209061" */
@@ -47,6 +48,8 @@ void pg_way_free(struct pg_way *w); /* when the source closes; NULL is fine */
 int pg_way_owner(struct pg_way *w);
 /* Finds out where everything goes and whether it may. Changes nothing. */
 int pg_way_places(struct pg_way *w);
+/* May it still? Time has passed. */
+int pg_way_places_again(struct pg_way *w);
 /* Makes the directories, once the obligation stands. */
 int pg_way_make(struct pg_way *w);
 
@@ -70,6 +73,8 @@ int pg_way_conf(struct pg_way *w);
 
 /* ---- base_drill.c ---- */
 
+/* Are the server's own programs there? */
+int pg_way_can_drill(struct pg_way *w);
 /* Starts it, waits, asks, stops. Sets w->facts. */
 int pg_way_drill(struct pg_way *w);
 

@@ -167,11 +167,22 @@ char *pg_conninfo(const struct pg_config *cfg, const struct pg_place *place, con
     say(&c, "host", place ? place->host : cfg->host);
     say(&c, "port", number > 0 ? port : NULL);
     say(&c, "user", place ? place->user : cfg->user);
-    if (!place) {
+    if (place) { /* an empty text counts for more than the environment and a service */
+        static const char *const none[] = {"hostaddr", "password", "passfile", "options", NULL};
+        for (const char *const *n = none; *n; n++)
+            say(&c, *n, "");
+        say(&c, "sslmode", "disable");
+        say(&c, "gssencmode", "disable");
+        say(&c, "target_session_attrs", "any");
+        say(&c, "connect_timeout", "10");
+    } else {
         say(&c, "sslmode", cfg->sslmode);
         say(&c, "sslrootcert", cfg->sslrootcert);
         say(&c, "sslcert", cfg->sslcert);
         say(&c, "sslkey", cfg->sslkey);
+        say(&c, "keepalives_idle", "60"); /* a server that is gone without a word */
+        say(&c, "keepalives_interval", "15");
+        say(&c, "keepalives_count", "4");
     }
     return c.text;
 }

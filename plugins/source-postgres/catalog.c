@@ -96,6 +96,7 @@ enum {
     CTYPE,
     PROVIDER,
     LOCALE,
+    RULES,
     TABLESPACE,
     LIMIT,
     IS_TEMPLATE,
@@ -106,9 +107,10 @@ enum {
     BYTES
 };
 
-#define WHAT_OF_LOCALE_BEFORE_15 "'c', NULL"
-#define WHAT_OF_LOCALE_15        "d.datlocprovider, d.daticulocale"
-#define WHAT_OF_LOCALE_17        "d.datlocprovider, d.datlocale"
+#define WHAT_OF_LOCALE_BEFORE_15 "'c', NULL, NULL"
+#define WHAT_OF_LOCALE_15        "d.datlocprovider, d.daticulocale, NULL"
+#define WHAT_OF_LOCALE_16        "d.datlocprovider, d.daticulocale, d.daticurules"
+#define WHAT_OF_LOCALE_17        "d.datlocprovider, d.datlocale, d.daticurules"
 
 /* Sizes: only of what we may connect to, all else is an error there. */
 #define QUERY(locale)                                                                              \
@@ -166,6 +168,8 @@ static json_t *facts_of(const struct pg_list *l, const PGresult *res, int row, i
     int bad = 0;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         bad |= json_object_set_new(j, texts[i].key, text_or_null(field(res, row, texts[i].column)));
+    if (field(res, row, RULES))
+        bad |= json_object_set_new(j, "icu_rules", text_or_null(field(res, row, RULES)));
     bad |= json_object_set_new(j, "acl", json_or_null(field(res, row, ACL)));
     bad |= json_object_set_new(j, "settings", json_or_null(field(res, row, SETTINGS)));
     bad |= json_object_set_new(j, "connection_limit", json_or_null(field(res, row, LIMIT)));
@@ -281,6 +285,7 @@ static int take_databases(struct bake_ctx *ctx, const struct pg_config *cfg, str
 static int ask_databases(struct pg_conn *c, const struct pg_config *cfg, struct pg_list *l)
 {
     const char *sql = c->version >= 170000   ? QUERY(WHAT_OF_LOCALE_17)
+                      : c->version >= 160000 ? QUERY(WHAT_OF_LOCALE_16)
                       : c->version >= 150000 ? QUERY(WHAT_OF_LOCALE_15)
                                              : QUERY(WHAT_OF_LOCALE_BEFORE_15);
     PGresult *res = NULL;

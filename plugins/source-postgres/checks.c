@@ -10,10 +10,10 @@
 
 bool pg_check_parts(const char *text, char **ret_database, const char **ret_statement)
 {
-    const char *colon = strchr(text, ':');
+    const char *colon = strstr(text, ": "); /* as pg_validate() has it: names may have a ':' */
     if (!colon || colon == text)
         return false;
-    const char *statement = colon + 1 + strspn(colon + 1, " \t\n");
+    const char *statement = colon + 2 + strspn(colon + 2, " \t\r\n");
     if (!*statement)
         return false;
     char *database = strndup(text, (size_t)(colon - text));

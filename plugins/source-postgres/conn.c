@@ -2,11 +2,15 @@
 #include "conn.h"
 
 #include "said.h"
+#include "text.h"
+#include "tools.h"
 #include "wait.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-#define CONNECT_MS 30000 /* at most, however long the server may be silent later */
+#define CLOSED     "55000" /* a database that allows no connections */
+#define CONNECT_MS 30000   /* at most, however long the server may be silent later */
 
 /* ---- what the options say -------------------------------------------------------------------- */
 
@@ -33,27 +37,18 @@ static void put_port(struct keys *k, int64_t port)
 }
 
 /* The name of a database is never taken for a connection string: expand_dbname is 0. */
-static void keys_of(const struct pg_config *cfg, const struct pg_place *place, const char *database,
-                    struct keys *k)
+static void keys_of(const struct pg_config *cfg, const char *database, struct keys *k)
 {
-    if (place) {
-        put(k, "host", place->host);
-        put_port(k, place->port);
-        put(k, "user", place->user);
-        put(k, "sslmode", "disable");
-        put(k, "gssencmode", "disable");
-    } else {
-        put(k, "service", cfg->service);
-        put(k, "host", cfg->host);
-        put_port(k, cfg->port);
-        put(k, "user", cfg->user);
-        put(k, "password", cfg->password);
-        put(k, "sslmode", cfg->sslmode);
-        put(k, "sslrootcert", cfg->sslrootcert);
-        put(k, "sslcert", cfg->sslcert);
-        put(k, "sslkey", cfg->sslkey);
-    }
-    put(k, "dbname", database ? database : place ? "postgres" : cfg->database);
+    put(k, "service", cfg->service);
+    put(k, "host", cfg->host);
+    put_port(k, cfg->port);
+    put(k, "user", cfg->user);
+    put(k, "password", cfg->password);
+    put(k, "sslmode", cfg->sslmode);
+    put(k, "sslrootcert", cfg->sslrootcert);
+    put(k, "sslcert", cfg->sslcert);
+    put(k, "sslkey", cfg->sslkey);
+    put(k, "dbname", database ? database : cfg->database);
     put(k, "application_name", "bakengine");
     put(k, "client_encoding", "UTF8");
     put(k, "keepalives_idle", "60");
@@ -87,6 +82,8 @@ static int refused(struct bake_ctx *ctx, const struct pg_config *cfg, PGconn *pg
         rc = BAKE_E_AUTH;
     else if (!state[0] && pg_said_tls(text))
         rc = BAKE_E_CONFIG;
+    else if (strcmp(state, CLOSED) == 0) /* it is no place to go to: as if it were not there */
+        rc = BAKE_E_NOTFOUND;
     const char *hint = hint_of(rc, cfg);
     return bake_fail(ctx, rc, "cannot connect to the server: %s%s%s", text, hint ? "\n" : "",
                      hint ? hint : "");
@@ -116,10 +113,10 @@ static int poll_connect(struct bake_ctx *ctx, const struct pg_config *cfg, PGcon
     return BAKE_OK;
 }
 
-static int connect_to(struct bake_ctx *ctx, const struct pg_config *cfg, const struct keys *k,
-                      struct pg_conn *ret)
+/* Takes pg, which has just begun. */
+static int await_connection(struct bake_ctx *ctx, const struct pg_config *cfg, PGconn *pg,
+                            struct pg_conn *ret)
 {
-    PGconn *pg = PQconnectStartParams(k->key, k->value, 0);
     if (!pg)
         return bake_fail(ctx, BAKE_E_NOMEM, "out of memory");
     int rc = BAKE_OK;
@@ -141,6 +138,47 @@ static int connect_to(struct bake_ctx *ctx, const struct pg_config *cfg, const s
 }
 
 /* ---- connections ----------------------------------------------------------------------------- */
+
+static int connect_to(struct bake_ctx *ctx, const struct pg_config *cfg, const struct keys *k,
+                      struct pg_conn *ret)
+{
+    return await_connection(ctx, cfg, PQconnectStartParams(k->key, k->value, 0), ret);
+}
+
+/* Databases are dropped and made in a throw-away server, so it must be that one: whatever the
+ * environment or a service says, it is reached by its socket. */
+static int connect_there(struct bake_ctx *ctx, const struct pg_config *cfg,
+                         const struct pg_place *place, const char *database, struct pg_conn *ret)
+{
+    struct sockaddr_storage name = {0};
+    socklen_t size = sizeof(name);
+    struct pg_conn c = {0};
+    char *where = pg_conninfo(cfg, place, database ? database : "postgres");
+    char *text =
+        where ? pg_text("%s application_name='bakengine' client_encoding='UTF8'", where) : NULL;
+    PGconn *pg = text ? PQconnectStart(text) : NULL;
+    free(where);
+    free(text);
+    int rc = await_connection(ctx, cfg, pg, &c);
+    if (rc != BAKE_OK)
+        return rc;
+    if (getsockname(PQsocket(c.pg), (struct sockaddr *)&name, &size) == 0 &&
+        name.ss_family == AF_UNIX) {
+        *ret = c;
+        return BAKE_OK;
+    }
+    pg_conn_close(&c);
+    return bake_fail(ctx, BAKE_E_INTERNAL, "the server that answers is not the throw-away one");
+}
+
+bool pg_conn_answers(const struct pg_config *cfg, const struct pg_place *place,
+                     const char *database)
+{
+    char *text = pg_conninfo(cfg, place, database);
+    bool answers = text && PQping(text) == PQPING_OK;
+    free(text);
+    return answers;
+}
 
 static int settle(struct pg_conn *c, uint64_t lock_timeout)
 {
@@ -166,8 +204,8 @@ int pg_conn_open(struct bake_ctx *ctx, const struct pg_config *cfg, const struct
 {
     struct keys k = {.n = 0};
     struct pg_conn c = {0};
-    keys_of(cfg, place, database, &k);
-    int rc = connect_to(ctx, cfg, &k, &c);
+    keys_of(cfg, database, &k);
+    int rc = place ? connect_there(ctx, cfg, place, database, &c) : connect_to(ctx, cfg, &k, &c);
     if (rc == BAKE_OK && (rc = settle(&c, cfg->lock_timeout)) != BAKE_OK)
         pg_conn_close(&c);
     if (rc == BAKE_OK)
@@ -178,7 +216,7 @@ int pg_conn_open(struct bake_ctx *ctx, const struct pg_config *cfg, const struct
 int pg_conn_open_replication(struct bake_ctx *ctx, const struct pg_config *cfg, struct pg_conn *ret)
 {
     struct keys k = {.n = 0};
-    keys_of(cfg, NULL, NULL, &k);
+    keys_of(cfg, NULL, &k);
     put(&k, "replication", "true");
     return connect_to(ctx, cfg, &k, ret);
 }

@@ -32,6 +32,9 @@ int pg_conn_open(struct bake_ctx *ctx, const struct pg_config *cfg, const struct
 int pg_conn_open_replication(struct bake_ctx *ctx, const struct pg_config *cfg,
                              struct pg_conn *ret);
 void pg_conn_close(struct pg_conn *c);
+/* Does a throw-away server take connections? Blocks for at most a few seconds. */
+bool pg_conn_answers(const struct pg_config *cfg, const struct pg_place *place,
+                     const char *database);
 
 /* Waits for the result by poll() with the context's cancel_fd; cancels the query when cancelled.
  * params: NULL-able texts; with n 0 several statements are fine, and the last one's result is what

@@ -11,12 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PORT      5432 /* only a name: it listens on a socket in its own directory */
-#define PORT_TEXT "5432"
-#define PACE_MS   50
-#define START_MS  120000
-#define STOP_MS   10000
-#define ARGS      128
+#define PORT     5432 /* only a name: it listens on a socket in its own directory */
+#define PACE_MS  50
+#define START_MS 120000
+#define STOP_MS  10000
+#define ARGS     128
 
 static int nomem(struct bake_ctx *ctx) { return bake_fail(ctx, BAKE_E_NOMEM, "out of memory"); }
 
@@ -114,7 +113,6 @@ static const char *const quiet[] = {"listen_addresses=",
                                     "autovacuum=off",
                                     "shared_buffers=64MB",
                                     "maintenance_work_mem=64MB",
-                                    "jit=off",
                                     "huge_pages=off",
                                     "logging_collector=off",
                                     "log_destination=stderr",
@@ -141,6 +139,10 @@ static int serve(struct begin *b, const char *preload)
     argv[n++] = socket;
     argv[n++] = "-c";
     argv[n++] = libraries;
+    if (r->dumped >= 110000) { /* before, it is a word that the server does not know */
+        argv[n++] = "-c";
+        argv[n++] = "jit=off";
+    }
     argv[n] = NULL;
     if (rc == BAKE_OK)
         rc = bkc_scratch_serve(r->scratch, b->ctx, argv, NULL);
@@ -176,9 +178,7 @@ static int ended(struct begin *b, const char *what, bool *ret_library)
 
 static bool accepts(const struct pg_restore *r)
 {
-    const char *const keys[] = {"host", "port", "dbname", "user", "connect_timeout", NULL};
-    const char *const values[] = {r->own.host, PORT_TEXT, "template1", r->own.user, "10", NULL};
-    return PQpingParams(keys, values, 0) == PQPING_OK;
+    return pg_conn_answers(r->cfg, &r->own, "template1");
 }
 
 static int await(struct begin *b, bool *ret_library)

@@ -51,6 +51,11 @@ static int judge(struct dump *d)
                          d->tool, d->subject, why);
     if (rc != BAKE_OK)
         return nomem(d->ctx);
+    if (!pg_scan_counted(d->scan))
+        bake_report(d->ctx, BAKE_WARNING, d->subject,
+                    "'%s' is newer than this engine knows: that its dump is whole is known by its "
+                    "exit status alone, and rows are not counted",
+                    d->tool);
     pg_lines_report(&d->lines, d->ctx, d->tool, d->subject);
     if (!pg_scan_counted(d->scan))
         bake_report(d->ctx, BAKE_NOTICE, d->subject,

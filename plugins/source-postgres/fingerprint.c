@@ -119,6 +119,27 @@ static int hash_sequences(struct pg_conn *c, EVP_MD_CTX *md)
     return rc;
 }
 
+/* ---- subscriptions: they stand in a catalog of the whole server, whose writes are not the
+ * database's. Only superusers dump them, and may see when they were changed. ------------------- */
+
+static int hash_subscriptions(struct pg_conn *c, EVP_MD_CTX *md)
+{
+    const char *super = PQparameterStatus(c->pg, "is_superuser");
+    char *all = NULL;
+    if (!super || strcmp(super, "on") != 0)
+        return BAKE_OK;
+    int rc = pg_value(c, &all, "cannot look at the subscriptions",
+                      "SELECT pg_catalog.string_agg(pg_catalog.concat(s.oid, '=', s.xmin), ','"
+                      " ORDER BY s.oid) FROM pg_catalog.pg_subscription s"
+                      " JOIN pg_catalog.pg_database d ON d.oid = s.subdbid"
+                      " WHERE d.datname = pg_catalog.current_database()",
+                      0, NULL);
+    if (rc == BAKE_OK)
+        put(md, all);
+    free(all);
+    return rc;
+}
+
 /* ---- one database ---------------------------------------------------------------------------- */
 
 struct job {
@@ -156,7 +177,8 @@ static char *make(struct pg_conn *c, EVP_MD_CTX *md, const struct job *job,
     put(md, d->facts); /* the server and its version, the owner, settings and rights */
     put(md, counts);
     put_options(md, job->cfg);
-    return hash_sequences(c, md) == BAKE_OK ? finish(md) : NULL;
+    return hash_sequences(c, md) == BAKE_OK && hash_subscriptions(c, md) == BAKE_OK ? finish(md)
+                                                                                    : NULL;
 }
 
 /* NULL where it cannot be relied on, for whatever reason: the database is dumped then. */

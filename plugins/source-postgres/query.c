@@ -3,8 +3,14 @@
 
 #include "said.h"
 #include "wait.h"
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CANCEL_S 3 /* that the server may take to hear that an answer is not wanted any more */
 
 int pg_rc_of_state(const char *sqlstate)
 {
@@ -58,12 +64,33 @@ static int said(struct pg_conn *c, const PGresult *res, const char *what)
                      detail[0] ? ": " : "", detail, hint[0] ? "\nHINT: " : "", hint);
 }
 
+/* In the child: PQcancel() may be called where a signal handler may, so after a fork, too. */
+static _Noreturn void cancel_and_end(PGcancel *cancel)
+{
+    static const int signals[] = {SIGALRM, SIGTERM, SIGINT, SIGHUP};
+    const struct sigaction usual = {.sa_handler = SIG_DFL};
+    char why[256];
+    sigset_t alarms;
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        (void)sigaction(signals[i], &usual, NULL); /* ours would speak to the parent */
+    (void)sigemptyset(&alarms);
+    (void)sigaddset(&alarms, SIGALRM);
+    (void)sigprocmask(SIG_UNBLOCK, &alarms, NULL);
+    (void)alarm(CANCEL_S);
+    (void)PQcancel(cancel, why, sizeof(why));
+    _exit(0);
+}
+
+/* PQcancel() waits for the server without a limit, and one that does not answer may be why we give
+ * up: so it is done by a child, whose time ends. */
 static void give_up(struct pg_conn *c)
 {
-    char why[256];
     PGcancel *cancel = PQgetCancel(c->pg);
-    if (cancel)
-        (void)PQcancel(cancel, why, sizeof(why));
+    pid_t child = cancel ? fork() : -1;
+    if (child == 0)
+        cancel_and_end(cancel);
+    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+    }
     PQfreeCancel(cancel);
 }
 
@@ -83,11 +110,11 @@ static int ready(struct pg_conn *c, const char *what)
     }
     if (unsent < 0)
         return lost(c, what);
+    if (rc == BAKE_E_CANCELLED || rc == BAKE_E_TIMEOUT)
+        give_up(c);
     if (rc == BAKE_E_TIMEOUT)
         return bake_fail(c->ctx, rc, "%s: the server did not answer within %llu seconds", what,
                          (unsigned long long)c->timeout / 1000);
-    if (rc == BAKE_E_CANCELLED)
-        give_up(c);
     return rc == BAKE_OK || rc == BAKE_E_CANCELLED ? rc
                                                    : bake_fail(c->ctx, rc, "%s: cannot wait", what);
 }

@@ -40,7 +40,8 @@ struct pg_restore {
     size_t n;
     bool altered; /* roles that were there before were changed */
 
-    void *roles, *spaces; /* json_t arrays: names of what was made with the globals */
+    void *roles, *spaces; /* json_t arrays of what was made with the globals: {"name", "oid"} of
+                             roles, names of tablespaces */
     bool switching;
     uint64_t duty; /* the obligation's id, or 0 */
 
@@ -155,6 +156,8 @@ void *pg_restore_document(const struct pg_restore *r);
 int pg_restore_oblige(struct pg_restore *r, struct bake_ctx *ctx);
 /* All databases take their places. */
 int pg_restore_swap(struct pg_restore *r, struct bake_ctx *ctx);
+/* Have all of them, whatever was heard of it? Ends the sessions that might still change that. */
+int pg_restore_switched(const struct pg_restore *r, struct bake_ctx *ctx, bool *ret);
 /* Puts back what was there. */
 int pg_restore_undo(struct pg_restore *r, struct bake_ctx *ctx);
 int pg_restore_redeem(struct bake_ctx *ctx, const struct pg_config *cfg, const char *what,

@@ -189,6 +189,23 @@ static int check_target(const struct pg_restore *r, struct pg_conn *c, struct pg
     return rc;
 }
 
+/* What is undone later is dropped by these names: nothing of anybody else's may have them. */
+static int check_names(struct pg_conn *c, const struct pg_target *t)
+{
+    const char *params[] = {t->fresh, t->aside};
+    char *other = NULL;
+    int rc =
+        pg_value(c, &other, "cannot look for a database",
+                 "SELECT datname FROM pg_catalog.pg_database WHERE datname IN ($1, $2)", 2, params);
+    if (rc == BAKE_OK && *other)
+        rc = bake_fail(c->ctx, BAKE_E_EXISTS,
+                       "there is a database '%s' already, by a chance of one in millions\nHINT: "
+                       "try again",
+                       other);
+    free(other);
+    return rc;
+}
+
 /* Roles that the globals would bring are not looked for. */
 static int check_owner(const struct pg_restore *r, struct pg_conn *c, const struct pg_target *t)
 {
@@ -234,7 +251,9 @@ int pg_restore_check(struct pg_restore *r, struct bake_ctx *ctx)
     if (rc == BAKE_OK)
         rc = judge(r, ctx, &s);
     for (size_t i = 0; i < r->n && rc == BAKE_OK && !r->drill; i++) {
-        rc = check_target(r, &c, &r->targets[i]);
+        rc = check_names(&c, &r->targets[i]);
+        if (rc == BAKE_OK)
+            rc = check_target(r, &c, &r->targets[i]);
         if (rc == BAKE_OK)
             rc = check_owner(r, &c, &r->targets[i]);
     }

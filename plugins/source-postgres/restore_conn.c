@@ -148,6 +148,8 @@ int pg_database_oid(struct pg_conn *c, const char *name, char **ret_oid)
     return BAKE_OK;
 }
 
+/* Workers of autovacuum are left to the server: it ends them itself when a name changes, and only
+ * superusers may. */
 int pg_clear_out(struct pg_conn *c, const char *oid, const char *name)
 {
     const char *params[] = {oid};
@@ -157,7 +159,8 @@ int pg_clear_out(struct pg_conn *c, const char *oid, const char *name)
         int rc = pg_value(c, &left, "cannot end the sessions of a database",
                           "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(pid))"
                           " FROM pg_catalog.pg_stat_activity"
-                          " WHERE datid = $1::oid AND pid <> pg_catalog.pg_backend_pid()",
+                          " WHERE datid = $1::oid AND pid <> pg_catalog.pg_backend_pid()"
+                          " AND backend_type <> 'autovacuum worker'",
                           1, params);
         if (rc != BAKE_OK)
             return rc;

@@ -64,6 +64,8 @@ static void locale_clauses(struct clauses *cl, struct pg_conn *c, const struct p
     if (*provider == 'i') {
         clause(cl, c, "LOCALE_PROVIDER", true, "icu");
         clause(cl, c, "ICU_LOCALE", false, locale);
+        if (c->version >= 160000)
+            clause(cl, c, "ICU_RULES", false, pg_fact(t, "icu_rules"));
     } else if (*provider == 'b') {
         clause(cl, c, "LOCALE_PROVIDER", true, "builtin");
         clause(cl, c, "BUILTIN_LOCALE", false, locale);

@@ -28,6 +28,7 @@ struct globals {
     json_t *there, *spaces; /* names that were there before, as keys of objects */
     bool open;              /* a transaction */
     size_t made;            /* tablespaces */
+    size_t promised;        /* roles that the obligation names */
     size_t kept;
 };
 
@@ -55,6 +56,13 @@ static void of_grant(struct statement *s, struct pg_words *w)
     char word[WORD];
     if (find(w, "ON", "TABLESPACE")) {
         s->kind = pg_words_next(w, s->name, sizeof(s->name)) ? SPACE : OTHER;
+        return;
+    }
+    *w = from;
+    if (find(w, "ON", "PARAMETER")) { /* since 15; it is a matter of who is granted it */
+        while (pg_words_next(w, word, sizeof(word)) && !is(word, "TO") && !is(word, "FROM")) {
+        }
+        s->kind = pg_words_next(w, s->name, sizeof(s->name)) ? ROLE : OTHER;
         return;
     }
     *w = from;
@@ -159,11 +167,18 @@ static int run_copy(struct globals *g, const struct statement *s)
     return rc;
 }
 
+/* Roles that are made now are known by their numbers before they are there for good. */
 static int close_transaction(struct globals *g)
 {
     if (!g->open)
         return BAKE_OK;
     g->open = false;
+    if (!g->r->drill && json_array_size(g->r->roles) > g->promised) {
+        int rc = pg_restore_oblige(g->r, g->ctx);
+        if (rc != BAKE_OK)
+            return rc;
+        g->promised = json_array_size(g->r->roles);
+    }
     return pg_exec(&g->c, "cannot keep the roles", "COMMIT");
 }
 
@@ -203,6 +218,21 @@ static int make_space(struct globals *g, const struct statement *s)
                      h.text, PG_GLOBALS);
 }
 
+static int make_role(struct globals *g, const struct statement *s)
+{
+    const char *params[] = {s->name};
+    char *oid = NULL;
+    int rc = run_copy(g, s);
+    if (rc == BAKE_OK)
+        rc = pg_value(&g->c, &oid, "cannot look for a role",
+                      "SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1", 1, params);
+    if (rc == BAKE_OK && json_array_append_new(g->r->roles, json_pack("{s:s, s:s}", "name", s->name,
+                                                                      "oid", oid)) != 0)
+        rc = nomem(g->ctx);
+    free(oid);
+    return rc;
+}
+
 static int apply(struct globals *g, const struct statement *s)
 {
     if (!wanted(g, s)) {
@@ -213,16 +243,15 @@ static int apply(struct globals *g, const struct statement *s)
         return make_space(g, s);
     if ((s->kind == ROLE || s->kind == MEMBER) && known(g->there, s->name))
         g->r->altered = true;
-    return run_copy(g, s);
+    return s->kind == ROLE_NEW ? make_role(g, s) : run_copy(g, s);
 }
 
-/* Keeps in mind what will be made, so that it can be undone. */
+/* Keeps in mind what will be made outside of a transaction, so that it can be undone. */
 static int note(struct globals *g, const struct statement *s)
 {
-    json_t *list = s->kind == ROLE_NEW ? g->r->roles : s->kind == SPACE_NEW ? g->r->spaces : NULL;
-    if (!list || !wanted(g, s))
+    if (s->kind != SPACE_NEW || !wanted(g, s))
         return BAKE_OK;
-    return json_array_append_new(list, json_string(s->name)) == 0 ? BAKE_OK : nomem(g->ctx);
+    return json_array_append_new(g->r->spaces, json_string(s->name)) == 0 ? BAKE_OK : nomem(g->ctx);
 }
 
 static int each(struct globals *g, const char *text, size_t n,

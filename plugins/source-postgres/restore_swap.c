@@ -70,15 +70,13 @@ static int rename_both(struct pg_conn *c, const struct pg_target *t)
     static const char what[] = "cannot rename a database";
     json_int_t limit = -1;
     const json_t *recorded = json_object_get(t->facts, "connection_limit");
-    char sql[64], *comment = pg_our_comment(true);
+    char sql[64];
     if (json_is_integer(recorded))
         limit = json_integer_value(recorded);
     (void)snprintf(sql, sizeof(sql), "ALTER DATABASE %%I CONNECTION LIMIT %lld", (long long)limit);
-    int rc = comment ? BAKE_OK : bake_fail(c->ctx, BAKE_E_NOMEM, "out of memory");
-    if (rc == BAKE_OK && t->old_oid)
-        rc = pg_run(c, what, "ALTER DATABASE %I RENAME TO %I; COMMENT ON DATABASE %I IS %L",
-                    t->name, t->aside, t->aside, comment);
-    free(comment);
+    int rc = BAKE_OK;
+    if (t->old_oid) /* its comment stays as it is: all of this may be taken back */
+        rc = pg_run(c, what, "ALTER DATABASE %I RENAME TO %I", t->name, t->aside);
     if (rc == BAKE_OK)
         rc = pg_run(c, what, "ALTER DATABASE %I RENAME TO %I; COMMENT ON DATABASE %I IS %L",
                     t->fresh, t->name, t->name, pg_fact(t, "comment"));
@@ -111,6 +109,18 @@ static int swap_those(struct pg_restore *r, struct pg_conn *c, const char *home,
     return rc == BAKE_OK ? pg_exec(c, "cannot change the names of databases", "COMMIT") : rc;
 }
 
+/* Marked first, so that it is known for ours even if it cannot be dropped and the obligation is
+ * lost. */
+static int drop_one(struct pg_conn *c, const char *name)
+{
+    char *comment = pg_our_comment(true);
+    int rc = comment ? pg_run(c, "cannot mark the old database", "COMMENT ON DATABASE %I IS %L",
+                              name, comment)
+                     : bake_fail(c->ctx, BAKE_E_NOMEM, "out of memory");
+    free(comment);
+    return rc == BAKE_OK ? pg_drop_database(c, name) : rc;
+}
+
 static int drop_old(struct pg_restore *r, struct bake_ctx *ctx)
 {
     int rc = BAKE_OK;
@@ -123,7 +133,7 @@ static int drop_old(struct pg_restore *r, struct bake_ctx *ctx)
         pg_calm(&h, ctx);
         int one = pg_restore_home(r, &h.ctx, NULL, &c);
         if (one == BAKE_OK) {
-            one = pg_drop_database(&c, t->aside);
+            one = drop_one(&c, t->aside);
             pg_conn_close(&c);
         }
         if (one != BAKE_OK) {
@@ -174,6 +184,15 @@ static int settle(struct pg_conn *c)
     return bake_fail(c->ctx, rc, "%s", h.text);
 }
 
+/* The connection may have been lost when the server had heard the last word already. */
+static bool switched(const struct pg_restore *r, struct bake_ctx *ctx)
+{
+    struct pg_hush h;
+    bool all = false;
+    pg_calm(&h, ctx);
+    return pg_restore_switched(r, &h.ctx, &all) == BAKE_OK && all;
+}
+
 int pg_restore_swap(struct pg_restore *r, struct bake_ctx *ctx)
 {
     struct pg_conn c = {0};
@@ -192,8 +211,10 @@ int pg_restore_swap(struct pg_restore *r, struct bake_ctx *ctx)
         pg_calm(&h, ctx);
         c.ctx = &h.ctx;
         rc = swap_all(r, &c);
-        if (rc != BAKE_OK)
+        if (rc != BAKE_OK && !switched(r, ctx))
             rc = bake_fail(ctx, rc, "%s", h.text);
+        else
+            rc = BAKE_OK;
     }
     pg_conn_close(&c);
     if (rc == BAKE_OK && drop_old(r, ctx) == BAKE_OK &&

@@ -110,6 +110,20 @@ int pg_drop_database(struct pg_conn *c, const char *name)
                          : rc;
 }
 
+/* Our own session must not be in a database that is about to be cleared. */
+static int step_out(struct undo *u, const char *name)
+{
+    struct pg_conn other = {0};
+    if (strcmp(PQdb(u->c.pg), name) != 0)
+        return BAKE_OK;
+    int rc = pg_home_open(u->ctx, u->cfg, "bakengine", name, &other);
+    if (rc != BAKE_OK)
+        return rc;
+    pg_conn_close(&u->c);
+    u->c = other;
+    return BAKE_OK;
+}
+
 /* Its names go back, from a connection to another database. */
 static int rename_back(struct undo *u, const json_t *db)
 {
@@ -122,7 +136,9 @@ static int rename_back(struct undo *u, const json_t *db)
         rc = is_named(u, db, "old_oid", "aside", &is_old);
     if (rc != BAKE_OK || !is_new)
         return rc;
-    rc = pg_home_open(u->ctx, u->cfg, "bakengine", name, &c);
+    rc = step_out(u, name);
+    if (rc == BAKE_OK)
+        rc = pg_home_open(u->ctx, u->cfg, "bakengine", name, &c);
     if (rc != BAKE_OK)
         return rc;
     rc = pg_run(&c, "cannot close a database",
@@ -171,6 +187,19 @@ static int all_done(struct undo *u, const json_t *list, bool *ret)
     return rc;
 }
 
+/* "": it is not the one that was made, or gone already. To be freed. */
+static int made_name(struct undo *u, const json_t *one, char **ret)
+{
+    const char *name = text_of(one, "name"), *params[] = {text_of(one, "oid"), name};
+    if (json_is_string(one)) { /* a tablespace: it is known by its name alone */
+        *ret = strdup(json_string_value(one));
+        return *ret ? BAKE_OK : nomem(u->ctx);
+    }
+    return pg_value(&u->c, ret, "cannot look for a role",
+                    "SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1::oid AND rolname = $2",
+                    2, params);
+}
+
 /* What others use by now stays. */
 static int drop_made(struct undo *u, const char *key, const char *statement)
 {
@@ -182,12 +211,17 @@ static int drop_made(struct undo *u, const char *key, const char *statement)
         struct pg_conn c = u->c;
         pg_hush(&h, u->ctx);
         c.ctx = &h.ctx;
-        const char *name = json_string_value(one);
-        int rc = name ? pg_run(&c, "it stays", statement, name) : BAKE_OK;
-        if (rc != BAKE_OK && PQstatus(c.pg) == CONNECTION_BAD)
-            return bake_fail(u->ctx, rc, "%s", h.text);
+        char *name = NULL;
+        int rc = made_name(u, one, &name);
         if (rc != BAKE_OK)
+            return rc;
+        rc = *name ? pg_run(&c, "it stays", statement, name) : BAKE_OK;
+        bool lost = rc != BAKE_OK && PQstatus(c.pg) == CONNECTION_BAD;
+        if (rc != BAKE_OK && !lost)
             bake_report(u->ctx, BAKE_WARNING, name, "made by a restore that is undone: %s", h.text);
+        free(name);
+        if (lost)
+            return bake_fail(u->ctx, rc, "%s", h.text);
     }
     return BAKE_OK;
 }
@@ -257,6 +291,21 @@ static int undo(struct bake_ctx *ctx, const struct pg_config *cfg, const json_t 
     if (rc == BAKE_OK)
         rc = undo_all(&u);
     pg_conn_close(&u.c);
+    return rc;
+}
+
+int pg_restore_switched(const struct pg_restore *r, struct bake_ctx *ctx, bool *ret)
+{
+    json_t *doc = pg_restore_document(r);
+    struct undo u = {.ctx = ctx, .cfg = r->cfg, .doc = doc};
+    int rc = doc ? pg_home_open(ctx, r->cfg, "bakengine", NULL, &u.c) : nomem(ctx);
+    if (rc == BAKE_OK) {
+        rc = end_sessions(&u);
+        if (rc == BAKE_OK)
+            rc = all_done(&u, json_object_get(doc, "databases"), ret);
+        pg_conn_close(&u.c);
+    }
+    json_decref(doc);
     return rc;
 }
 

@@ -54,6 +54,11 @@ static int write_data(void *writer, struct bake_in *in)
     size_t n = in->size - in->pos;
     if (pg_scan_feed(w->scan, data, n) != BAKE_OK)
         return nomem(w->ctx);
+    if (pg_scan_commands(w->scan)) /* it could run anything here, as whoever restores */
+        return bake_fail(w->ctx, BAKE_E_CORRUPT,
+                         "the dump of '%s' holds a command of psql's own, which pg_dump never "
+                         "writes: it is not run",
+                         w->t ? w->t->subject : "globals");
     int rc = w->t ? pg_load_write(w->load, data, n) : keep(w, data, n);
     if (rc == BAKE_OK)
         in->pos = in->size;

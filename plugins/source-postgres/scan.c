@@ -158,6 +158,8 @@ uint64_t pg_scan_rows(const struct pg_scan *s) { return s->found.tables.rows; }
 uint64_t pg_scan_large_objects(const struct pg_scan *s) { return s->found.large_objects; }
 bool pg_scan_counted(const struct pg_scan *s) { return !s->custom || pg_custom_counted(s->custom); }
 
+bool pg_scan_commands(const struct pg_scan *s) { return s->found.command; }
+
 /* ---- facts ----------------------------------------------------------------------------------- */
 
 /* As it stands, unless that could be read in two ways. */

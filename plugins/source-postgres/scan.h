@@ -29,6 +29,9 @@ size_t pg_scan_tables(const struct pg_scan *s, const struct pg_scan_table **ret)
 uint64_t pg_scan_rows(const struct pg_scan *s);
 uint64_t pg_scan_large_objects(const struct pg_scan *s);
 bool pg_scan_counted(const struct pg_scan *s); /* false: the format's version is not known */
+/* Plain: in what was fed so far there is a command of psql ("\\! rm ...") that pg_dump never
+ * writes: it must not come to psql. Known before the line's end. */
+bool pg_scan_commands(const struct pg_scan *s);
 /* A table's name in facts: "schema.table"; a part with a '.' or '"' in it is quoted as an
  * identifier is. To be freed; NULL: out of memory. */
 char *pg_scan_key(const char *schema, const char *name);

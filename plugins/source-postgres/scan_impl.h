@@ -50,6 +50,7 @@ void pg_tables_free(struct pg_tables *t);
 struct pg_found {
     struct pg_tables tables;
     uint64_t large_objects;
+    bool command;  /* one of psql's that pg_dump never writes */
     char why[256]; /* of what is not whole */
 };
 

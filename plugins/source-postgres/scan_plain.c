@@ -143,6 +143,7 @@ static void enter(struct pg_plain *p, char c)
             p->n_note = 0;
             return;
         }
+        p->found->command = true; /* psql takes them in the middle of statements, too */
     }
     p->begun = true;
     p->marked = false;
@@ -207,14 +208,17 @@ static void end_note(struct pg_plain *p)
         p->marked = true;
 }
 
-/* psql's commands: those two are about the dump itself. */
-static void end_meta(struct pg_plain *p)
+/* psql's commands: these two are about the dump itself. whole: the line has ended. */
+static void look_at_meta(struct pg_plain *p, bool whole)
 {
-    static const char key[] = "unrestrict ", key2[] = "restrict ";
-    bool harmless = (p->n_note >= sizeof(key) - 1 && memcmp(p->note, key, sizeof(key) - 1) == 0) ||
-                    (p->n_note >= sizeof(key2) - 1 && memcmp(p->note, key2, sizeof(key2) - 1) == 0);
-    if (!harmless)
-        p->marked = false;
+    static const char *const harmless[] = {"restrict ", "unrestrict ", NULL};
+    for (const char *const *h = harmless; *h; h++) {
+        size_t n = strlen(*h), k = p->n_note < n ? p->n_note : n;
+        if ((k == n || !whole) && memcmp(p->note, *h, k) == 0)
+            return;
+    }
+    p->marked = false;
+    p->found->command = true;
 }
 
 static const char *in_line(struct pg_plain *p, const char *s, const char *end)
@@ -223,12 +227,14 @@ static const char *in_line(struct pg_plain *p, const char *s, const char *end)
     size_t n = (size_t)((q ? q : end) - s), room = NOTE - p->n_note, k = n < room ? n : room;
     memcpy(p->note + p->n_note, s, k);
     p->n_note += k;
+    if (p->state == META)
+        look_at_meta(p, q != NULL);
+    if (p->state == COPY_LINE && n > 0) /* psql goes on with it behind the rows */
+        p->found->command = true;
     if (!q)
         return end;
     if (p->state == NOTE_LINE)
         end_note(p);
-    else if (p->state == META)
-        end_meta(p);
     p->state = p->state == COPY_LINE ? COPY : SQL;
     return q + 1;
 }
@@ -370,6 +376,8 @@ int pg_plain_end(struct pg_plain *p)
     size_t cap = sizeof(p->found->why);
     if (!p->any)
         (void)snprintf(why, cap, "it is empty");
+    else if (p->found->command)
+        (void)snprintf(why, cap, "it holds a command of psql's own, which pg_dump never writes");
     else if (p->state == COPY || p->state == COPY_LINE)
         (void)snprintf(why, cap, "it ends within the rows of table '%.*s.%.*s'",
                        (int)p->head.n_schema, p->head.text + p->head.at_schema, (int)p->head.n_name,

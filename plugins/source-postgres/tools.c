@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VERSION_TEXT 4096 /* what `--version` may say */
+#define VERSION_TEXT 4096  /* what `--version` may say */
+#define VERSION_MS   60000 /* and how long it may take */
 
 /* Where packages of several majors stand side by side: a directory with one for each, named
  * <before><major>. */
@@ -50,7 +51,7 @@ static int ask_version(struct bake_ctx *ctx, const char *path, char *ret, size_t
                        int *ret_major)
 {
     const char *argv[] = {path, "--version", NULL};
-    struct bkc_child_spec spec = {.argv = argv, .out = true};
+    struct bkc_child_spec spec = {.argv = argv, .out = true, .silence_ms = VERSION_MS};
     char *said = NULL;
     int rc = bkc_child_run(ctx, &spec, NULL, VERSION_TEXT, &said);
     if (rc == BAKE_OK && !pg_tool_version(said ? said : "", ret, cap, ret_major))

@@ -72,6 +72,16 @@ EOT
         and (.components | all(.how == "restore" and .result == "failed"))' "$(record one)"
 }
 
+@test "a drill that cannot begin: nothing is damaged, and the exit code is another one" {
+    made
+    below p.yaml "fail_begin: true"
+    expect 1 verify p.yaml --level restore --json
+    events verify
+    event '.message_type == "error" and (.text | contains("no server to be had"))'
+    event '.message_type == "verified" and .result == "ok"'
+    jq -e '.result == "failed" and (.error | contains("no server to be had"))' "$(record one)"
+}
+
 @test "a component that is not sound fails it, and all of it is taken down" {
     echo "rotten shop" >shop.sql
     made

@@ -21,7 +21,7 @@ struct below_cfg {
     const char *const *hosts;
     const char *dir, *log, *wait_for, *password, *inspect_fails;
     int64_t port;
-    int fail_open;
+    int fail_open, fail_begin;
 };
 
 #define AT(member, ctype) .offset = BAKE_MEMBER(struct below_cfg, member, ctype)
@@ -59,6 +59,7 @@ static const struct bake_option options[] = {
      AT(port, int64_t),
      .fallback = "1",
      .help = "A number."},
+    {.key = "fail_begin", .type = BAKE_T_BOOL, AT(fail_begin, int), .help = "No drill can begin."},
     {.key = "fail_open", .type = BAKE_T_BOOL, AT(fail_open, int), .help = "Cannot be opened."},
     {0},
 };
@@ -332,6 +333,8 @@ static int restore_begin(void *self, struct bake_ctx *ctx, const struct bake_res
         note(b->cfg, "  %s\n", chosen[i]->name);
         ret_stage[i] = 0;
     }
+    if (b->cfg->fail_begin && how->purpose == BAKE_DRILL)
+        return bake_fail(ctx, BAKE_E_NOTFOUND, "there is no server to be had");
     if (how->as_name && n != 1)
         return bake_fail(ctx, BAKE_E_CONFIG, "'%s' can only be the name of one database",
                          how->as_name);

@@ -13,6 +13,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "integration")]
 import bake  # noqa: E402
+import template  # noqa: E402
 
 PASSWORD = "r00t 'quoted\" #;\\ pass"    # of root: what option files and SQL texts must survive
 BACKUP_PASSWORD = "b'ack\\up\"#1 ä"      # of `backup`, which has the rights that the README names
@@ -55,8 +56,8 @@ class Server:
     """One server. start() makes its data directory unless it has one; stop() leaves nothing but that;
     remove() takes everything away."""
 
-    def __init__(self, *options, binlog=True, above=None, data=None, password=PASSWORD):
-        self.folder = tempfile.mkdtemp(prefix="bake-mariadb.", dir=above or "/tmp")
+    def __init__(self, *options, binlog=True, data=None, password=PASSWORD):
+        self.folder = tempfile.mkdtemp(prefix="bake-mariadb.", dir=template.place())
         os.chmod(self.folder, 0o755)
         give(self.folder)
         self.own_data = data is None
@@ -78,7 +79,7 @@ class Server:
         done = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
         user = "root@localhost"
-        self.start("--skip-networking", password="")
+        self.launch(["--skip-networking"], password="")
         self.sql(f"alter user {user} identified by {literal(self.password)};"
                  f"create or replace user root@'127.0.0.1' identified by {literal(self.password)};"
                  "grant all on *.* to root@'127.0.0.1' with grant option;"
@@ -89,7 +90,13 @@ class Server:
 
     def start(self, *options, password=None):
         if not os.path.isdir(os.path.join(self.data, "mysql")):
-            self.install()
+            template.data("mariadb", self.data, self.install, [tool("mariadb-install-db"), __file__],
+                          self.password, self.binlog)
+        self.launch([*self.options, *options], password)
+        return self
+
+    def launch(self, options, password):
+        """Starts it and waits until it answers."""
         self.port = self.port or free_port()  # the same one after a restart
         argv = [tool("mariadbd"), "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}",
                 f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.folder}/pid",
@@ -103,13 +110,12 @@ class Server:
         if os.geteuid() == 0:
             argv.append("--user=mysql")
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([*argv, *self.options, *options], stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([*argv, *options], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, cwd=self.folder)
         end = time.monotonic() + START
         while self.run("select 1", password=password).returncode != 0:
             assert self.process.poll() is None and time.monotonic() < end, self.said()
-            time.sleep(0.05)
-        return self
+            time.sleep(0.02)
 
     def said(self):
         with open(self.log, "rb") as f:
@@ -282,4 +288,5 @@ class MariaBench(bake.Bench):
 def main():
     for name in ["mariadbd", "mariadb-install-db", "mariadb", "mariadb-dump"]:
         tool(name)
+    template.work()
     bake.main()

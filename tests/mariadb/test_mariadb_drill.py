@@ -46,13 +46,18 @@ class Drill(server.MariaBench):
         self.assertGreater(facts["seconds"], 0)
         self.nothing_left()
         # a check that does not hold, and one that cannot be asked
-        for check, says in [("shop: SELECT COUNT(*) > 2 FROM t", "it yields 0"), ("shop: SELECT NULL", "it yields NULL"),
-                            ("shop: SELECT 1 FROM t WHERE i > 7", "it yields no rows"), ("shop: SELECT oops", "oops"),
-                            ("gone: SELECT 1", "there is no such database")]:
-            pipeline = self.maria(databases=["hard", "shop"], check=[check])
-            result = self.drill(pipeline, code=4)
-            self.assert_says(result, "a check does not hold", says)
-            self.nothing_left()
+        bad = {"shop: SELECT COUNT(*) > 2 FROM t": "it yields 0", "shop: SELECT NULL": "it yields NULL",
+               "shop: SELECT 1 FROM t WHERE i > 7": "it yields no rows", "shop: SELECT oops": "oops",
+               "gone: SELECT 1": "there is no such database"}
+        pipeline = self.maria(databases=["hard", "shop"], check=[*bad, *checks])
+        result = self.drill(pipeline, code=4)
+        self.assert_says(result, "a check does not hold", "it yields 0; and others")
+        asked = self.facts_of(result)["checks"]
+        self.assertEqual([(c["statement"], c["ok"]) for c in asked],
+                         [(c, False) for c in bad] + [(c, True) for c in checks])
+        for found, says in zip(asked, bad.values()):
+            self.assertIn(says, found["error"])
+        self.nothing_left()
 
     def test_tools_and_room(self):
         self.database("shop", "create table t (i int primary key); insert into t values (1)")
@@ -67,11 +72,11 @@ class Drill(server.MariaBench):
                 if name != missing:
                     os.symlink(server.tool(name), f"{tools}/{name}")
             pipeline = self.maria(databases=["shop"], users=False, bin=tools)
-            self.assert_says(self.drill(pipeline, code=4), f"there is no '{missing}'", "mariadb-server")
+            self.assert_says(self.drill(pipeline, code=1), f"there is no '{missing}'", "mariadb-server")
         small = self.path("small")
         self.mount(small, "-t", "tmpfs", "-o", "size=8m,mode=0777", "tmpfs")
         pipeline = self.maria(databases=["shop"], users=False, scratch=small)
-        self.assert_says(self.drill(pipeline, code=4), "MiB")
+        self.assert_says(self.drill(pipeline, code=1), "MiB")
         self.assertEqual(os.listdir(small), [])
         self.nothing_left()
 

@@ -10,7 +10,7 @@ import server  # first: it knows where the others are
 from server import bake, literal, quoted
 
 HARD = os.path.join(server.HERE, "hard.sql")
-ROUNDS = 30 if bake.LONG else 6
+ROUNDS = 30 if bake.LONG else 4
 
 
 class Restore(server.MariaBench):

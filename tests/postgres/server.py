@@ -15,6 +15,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "integration")]
 import bake  # noqa: E402
+import template  # noqa: E402
 
 OWNER = "postgres"
 PASSWORD = "pä ss'w:o\\rd"  # what needs care in a pgpass file and in a connection string
@@ -67,7 +68,7 @@ class Server:
 
     def __init__(self, conf=(), init=(), data=None, auth="scram-sha-256", folder=None):
         self.own_folder = folder is None
-        self.folder = folder or tempfile.mkdtemp(prefix="bake-pg.", dir="/tmp")
+        self.folder = folder or tempfile.mkdtemp(prefix="bake-pg.", dir=template.place())
         self.data = data or os.path.join(self.folder, "data")
         self.port = free_port()
         self.password = PASSWORD
@@ -79,7 +80,7 @@ class Server:
             self.initdb(init)
         self.conf = ["fsync = off", "full_page_writes = off", "max_connections = 60",
                      "shared_buffers = 32MB", "log_line_prefix = '%m [%p] %d '", "jit = off",
-                     "autovacuum = off", *conf]
+                     "autovacuum = off", "dynamic_shared_memory_type = mmap", *conf]  # gone with the folder
 
     # ---- its life -----------------------------------------------------------------------------
 
@@ -90,6 +91,10 @@ class Server:
             os.chown(path, *ids)
 
     def initdb(self, init):
+        template.data("postgres", self.data, lambda: self.new_data(init), [tool("initdb"), __file__],
+                      self.auth, *init)
+
+    def new_data(self, init):
         file = os.path.join(self.folder, "password")
         with open(file, "w", encoding="utf-8") as f:
             f.write(self.password)
@@ -176,8 +181,8 @@ class Server:
         return found
 
     def remove(self):
-        """Stops it and removes everything."""
-        self.stop()
+        """Stops it, for good, and removes everything."""
+        self.stop(signal.SIGQUIT)
         if self.own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -298,7 +303,7 @@ class PostgresBench(bake.Bench):
     """Tests with one server for the whole class; `conf`: its settings."""
 
     conf = ()
-    init = ()
+    init = ("--wal-segsize=1",)
 
     @classmethod
     def setUpClass(cls):
@@ -314,15 +319,15 @@ class PostgresBench(bake.Bench):
 
     def another(self, **options):
         """One more server, for this test alone; not started."""
-        server = Server(**options)
+        server = Server(**{"init": PostgresBench.init, **options})
         self.addCleanup(server.remove)
         return server
 
     def database(self, name, sql="", owner=OWNER, **more):
         """A new database for this test; goes at its end."""
         quoted = '"' + name.replace('"', '""') + '"'
-        self.server.sql(f"drop database if exists {quoted} with (force)")
-        self.server.sql(f"create database {quoted} owner {owner} " +
+        self.server.sql(f"drop database if exists {quoted} with (force);\n"
+                        f"create database {quoted} owner {owner} " +
                         " ".join(f"{k} {v}" for k, v in more.items()))
         self.addCleanup(self.server.sql, f"drop database if exists {quoted} with (force)")
         if sql:
@@ -340,4 +345,5 @@ def main():
     if not BIN:
         print("FAILED: these tests start PostgreSQL servers, and there is none (apt install postgresql)")
         sys.exit(1)
+    template.work()
     bake.main()

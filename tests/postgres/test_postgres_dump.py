@@ -13,6 +13,7 @@ from server import OWNER, tool
 
 ODD = ['"; drop table x; --', "a=b", "postgres://nobody@nowhere/x", "it's", "new\nline", "with space",
        "ключ", "back\\slash", "dbname='postgres'", "globals", ".dot", "a/b", "100%", "$(id)", "-x"]
+ROWS, ROUNDS = (20000, 5) if server.bake.LONG else (8000, 2)  # of a busy database; dumps of it
 
 
 class Dumps(server.PostgresBench):
@@ -335,9 +336,9 @@ class Dumps(server.PostgresBench):
     # ---- load ---------------------------------------------------------------------------------
 
     def test_one_moment_of_a_busy_database(self):
-        self.database("bank", """
+        self.database("bank", f"""
             create table account (id int primary key, balance bigint, pad text);
-            insert into account select i, 1000, repeat('x', 200) from generate_series(1, 20000) i;
+            insert into account select i, 1000, repeat('x', 200) from generate_series(1, {ROWS}) i;
             create table transfer (id serial, "from" int, "to" int, amount int)""")
         p = self.pg_pipeline(databases=["bank"], globals=False)
         stop = threading.Event()
@@ -348,7 +349,7 @@ class Dumps(server.PostgresBench):
             with self.server.session("bank") as session:
                 while not stop.is_set():
                     n += 1
-                    x, y, amount = (seed * n * 7919) % 20000 + 1, (n * 104729) % 20000 + 1, n % 50
+                    x, y, amount = (seed * n * 7919) % ROWS + 1, (n * 104729) % ROWS + 1, n % 50
                     session.do(f"begin; update account set balance = balance - {amount} where id = {min(x, y)};"
                                f"update account set balance = balance + {amount} where id = {max(x, y)};"
                                f"insert into transfer (\"from\", \"to\", amount) values ({x}, {y}, {amount});"
@@ -359,13 +360,13 @@ class Dumps(server.PostgresBench):
         for t in threads:
             t.start()
         try:
-            time.sleep(0.3)
-            for _ in range(3):
+            self.server.wait_for("select count(*) > 10 from transfer", "bank")
+            for _ in range(ROUNDS):
                 self.run_json(p)
                 self.database("copy")
                 self.server.load(self.content(p, "bank.sql"), "copy")
                 self.assertEqual(self.server.sql("select sum(balance), count(*) from account", "copy"),
-                                 "20000000|20000")
+                                 f"{ROWS * 1000}|{ROWS}")
                 tables = self.facts(p, "bank.sql")["tables"]
                 self.assertEqual(tables["public.transfer"],
                                  int(self.server.sql("select count(*) from transfer", "copy")))

@@ -284,9 +284,7 @@ class Physical(kit.PostgresBench):
         p = self.physical(check=["shop: select pg_sleep(60) is not null"])
         self.run_json(p)
         running = self.start("verify", p, "--level", "restore")
-        self.wait_until(lambda: any("pg_sleep" in self.command(pid) or self.processes()
-                                    for pid in self.processes()), 60)
-        time.sleep(1)
+        self.wait_until(lambda: any("SELECT" in self.command(pid) for pid in self.processes()), 60)
         running.send_signal(signal.SIGKILL)
         self.finish(running)
         self.wait_until(lambda: not self.processes(), 60)
@@ -400,7 +398,7 @@ class Physical(kit.PostgresBench):
         self.run_json(p)
         self.bake("restore", p)
         self.write(f"{data}/mine", b"old")
-        for wait in (0.05, 0.15, 0.3, 0.5, 0.7):
+        for wait in (0.05, 0.15, 0.3, 0.5, 0.7) if bake.LONG else (0.1, 0.3, 0.6):
             running = self.start("restore", p, "--force")
             time.sleep(wait)
             running.send_signal(signal.SIGKILL)

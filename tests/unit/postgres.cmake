@@ -1,5 +1,5 @@
 # The PostgreSQL source without a server.
-foreach(part scan scan_custom names options tools said words inspect)
+foreach(part scan scan_custom names options tools said words inspect conn)
   bake_unit_test(pg_${part} DEPENDS bake_postgres fakehost)
 endforeach()
 

@@ -136,6 +136,15 @@ static void bad(void **state)
     s.n = 0;
     head(&s, 0, 'Z', "f");
     broken(&s, "unknown kind");
+    static const char *const strays[] = {"/etc/f", "../f", "a/../../f", "a/..", ".."};
+    for (size_t i = 0; i < sizeof(strays) / sizeof(strays[0]); i++) {
+        s.n = 0;
+        piece(&s, strays[i], 0, "x");
+        broken(&s, "would not stay in the directory");
+    }
+    s.n = 0;
+    piece(&s, "./a..b/..c", 1, "x"); /* a name may begin or end so */
+    broken(&s, "'./a..b/..c' lacks a piece");
     s.n = 0;
     head(&s, 0, 'P', "");
     broken(&s, "no path");

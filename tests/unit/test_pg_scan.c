@@ -112,8 +112,8 @@ static void ends(void **state)
     refuse("", "it is empty");
     refuse("SELECT 1;\n", "its end marker is missing");
     refuse(END "SELECT 1;\n", "its end marker is missing");
-    refuse(END "\\! id\n", "its end marker is missing");
-    refuse(END "\\.\n", "its end marker is missing");
+    refuse(END "\\! id\n", "a command of psql");
+    refuse(END "\\.\n", "a command of psql");
     refuse("SELECT '\n" END, "within a statement");
     refuse("SELECT $x$\n" END "$$;", "within a statement");
     refuse("/* \n" END, "within a statement");
@@ -191,12 +191,52 @@ static void keys(void **state)
     }
 }
 
+/* Fed in pieces: seen before the line has ended, as psql would run it at its end. */
+static bool is_command(const char *dump, size_t piece)
+{
+    struct pg_scan *s = NULL;
+    assert_int_equal(pg_scan_new(PG_PLAIN, &s), BAKE_OK);
+    for (size_t at = 0, n = strlen(dump); at < n; at += piece)
+        assert_int_equal(pg_scan_feed(s, dump + at, n - at < piece ? n - at : piece), BAKE_OK);
+    bool is = pg_scan_commands(s);
+    pg_scan_free(s);
+    return is;
+}
+
+static void commands(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "\\restrict abc\nSELECT 1;\n\\unrestrict abc\n",
+        "\\unrestri",
+        "SELECT '\n\\! id\n', E'\\'\n\\! id', \"\n\\! id\", $x$\n\\! id\n$x$;\n",
+        "-- \\! id\n/* \n\\! id\n*/\n",
+        "COPY public.t (a) FROM stdin;\n\\N\n\\\\! id\n\\.\n",
+        "COPY public.t (a) FROM stdin;\n\\! id\n\\.\n",
+    };
+    static const char *const bad[] = {
+        "-- Name: x\n\\! id",
+        "SELECT 1 \\! id",
+        "SELECT 1;\\o x",
+        "\\restrictx\n",
+        "\\restrict\n",
+        "COPY public.t (a) FROM stdin; \\! id\n1\n\\.\n",
+        "COPY public.t (a) FROM stdin;\n1\n\\.\n\\connect x",
+    };
+    for (size_t piece = 1; piece < 20; piece += 3) {
+        for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+            assert_false(is_command(good[i], piece));
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+            assert_true(is_command(bad[i], piece));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows),        cmocka_unit_test(names),         cmocka_unit_test(texts),
         cmocka_unit_test(ends),        cmocka_unit_test(large_objects), cmocka_unit_test(prefixes),
-        cmocka_unit_test(many_tables), cmocka_unit_test(keys),
+        cmocka_unit_test(many_tables), cmocka_unit_test(keys),          cmocka_unit_test(commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

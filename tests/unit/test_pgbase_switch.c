@@ -202,6 +202,31 @@ static void replaced(void **state)
     assert_false(promised(b));
 }
 
+/* What has come since the beginning is not replaced, not even by force. */
+static void filled_meanwhile(void **state)
+{
+    struct bed *b = *state;
+    for (size_t i = 0; i < 2; i++) {
+        b->way.force = i == 1;
+        stage(b);
+        const char *place = b->way.stages[i].target;
+        assert_int_equal(mkdir(place, 0700), 0);
+        put_at(place, "theirs", "x");
+        char *theirs = pg_text("%s/theirs", place);
+        fakehost_clear(&b->host);
+        assert_int_equal(pg_way_switch(&b->way), BAKE_E_EXISTS);
+        assert_non_null(strstr(b->host.fail, "meanwhile"));
+        assert_int_equal(pg_way_undo(&b->way), BAKE_OK);
+        assert_int_equal(access(theirs, F_OK), 0);
+        assert_int_equal(ours(b), 0);
+        assert_false(promised(b));
+        assert_int_equal(unlink(theirs), 0);
+        assert_int_equal(rmdir(place), 0);
+        free(theirs);
+        forget_way(b);
+    }
+}
+
 static void refused(struct bed *b, const char *words)
 {
     fakehost_clear(&b->host);
@@ -384,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(fresh, up, down),
         cmocka_unit_test_setup_teardown(replaced, up, down),
+        cmocka_unit_test_setup_teardown(filled_meanwhile, up, down),
         cmocka_unit_test_setup_teardown(refusals, up, down),
         cmocka_unit_test_setup_teardown(in_use, up, down),
         cmocka_unit_test_setup_teardown(killed_while_staging, up, down),

@@ -132,7 +132,9 @@ static void again(void **state)
     before = *ms_find(&w->k.ms[0], OBJECT);
     w->k.ms[0].clock_ns += 1000;
     wk_must_put(w);
-    assert_int_equal(w->k.ms[0].calls[MS_PUT_BEGIN], 1); /* it is not sent again */
+    /* Its put says that it is there, and thereby that it is durable; it stays as it was. */
+    assert_int_equal(w->k.ms[0].calls[MS_PUT_BEGIN], 2);
+    assert_int_equal(ms_find(&w->k.ms[0], OBJECT)->mtime_ns, before.mtime_ns);
     w->bytes[w->n / 2] ^= 1;
     wk_file(w, w->bytes, w->n);
     assert_int_equal(wk_put(w), BAKE_E_EXISTS);
@@ -141,6 +143,26 @@ static void again(void **state)
     assert_int_equal(wk_put(w), BAKE_E_EXISTS);
     assert_int_equal(ms_find(&w->k.ms[0], OBJECT)->mtime_ns, before.mtime_ns);
     w->bytes[w->n / 2] ^= 1;
+    wk_same(w);
+}
+
+/* Whoever hears that it is stored throws away the file: its header alone says nothing of the rest.
+ */
+static void again_over_damage(void **state)
+{
+    struct wk *w = *state;
+    struct ms_object *o;
+
+    wk_must_put(w);
+    for (size_t i = 0; i < 2; i++) {
+        o = ms_find(&w->k.ms[i], OBJECT);
+        wk_flip(w, i, o->n - 1);
+    }
+    assert_int_equal(wk_put(w), BAKE_E_CORRUPT);
+    assert_non_null(strstr(w->k.err.hint, "what stands there is damaged"));
+    ms_drop(&w->k.ms[0], OBJECT);
+    wk_must_put(w); /* one is enough here: the other is only said */
+    assert_non_null(ms_find(&w->k.ms[0], OBJECT));
     wk_same(w);
 }
 
@@ -233,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(roundtrip, setup, teardown),
         cmocka_unit_test_setup_teardown(sizes, setup, teardown),
         cmocka_unit_test_setup_teardown(again, setup, teardown),
+        cmocka_unit_test_setup_teardown(again_over_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(transforms_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(lists, setup, teardown),
         cmocka_unit_test(needs),
