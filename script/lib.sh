@@ -9,13 +9,14 @@ unset PYTHONHOME PYTHONPATH CDPATH 2>/dev/null || true
 
 # What it takes to build and run.
 BUILD_PACKAGES="
-    cmake g++ gcc libarchive-dev libc6-dev libcurl4-openssl-dev libjansson-dev libssl-dev
-    libxxhash-dev libyaml-dev libzstd-dev ninja-build pkg-config"
+    cmake g++ gcc libarchive-dev libc6-dev libcurl4-openssl-dev libjansson-dev
+    libmariadb-dev libpq-dev libssl-dev libxxhash-dev libyaml-dev libzstd-dev ninja-build pkg-config"
 
 # What the tests need on top of that.
 TEST_PACKAGES="
     acl attr bats borgbackup clang-format-14 clang-tidy-14 cron curl docker-compose docker.io git
-    iproute2 iptables jq libcap2-bin libcmocka-dev mount procps python3 python3-jsonschema
+    iproute2 iptables jq libcap2-bin libcmocka-dev mariadb-backup mariadb-server mount
+    postgresql-15 procps python3 python3-jsonschema
     python3-yaml restic rsync shellcheck tar time tzdata util-linux zstd"
 
 say() { printf '%s\n' "$*" >&2; }

@@ -46,13 +46,17 @@ static const struct bk_flag flags[] = {
     STR_FLAG("host", host, "NAME", "backups of another host; '*' for all"),
     STR_FLAG("stack", stack, "NAME", "only this stack, from the newest backup that has it"),
     STR_FLAG("as-project", as_project, "NAME", "restore the one stack chosen under another name"),
-    STR_FLAG("level", level, "LEVEL", "quick (sizes) or read (every byte)"),
+    STR_FLAG("as-database", as_database, "NAME", "restore the one database chosen under this name"),
+    STR_FLAG("level", level, "LEVEL", "quick (sizes), read (every byte) or restore (a drill)"),
+    STR_FLAG("source", source, "NAME", "the source whose logs are meant, where it is not clear"),
+    STR_FLAG("stream", stream, "ID", "whose logs, instead of the server's in whose folder this is"),
     STR_FLAG("output", output, "FILE", "use FILE instead of the user's crontab"),
     STR_FLAG("user", user, "NAME", "who runs the lines of a system crontab (default: root)"),
     LIST_FLAG("only", only, "GLOB", "only components that match; may be repeated"),
     LIST_FLAG("tag", tags, "TAG", "a label for the backup; may be repeated"),
     LIST_FLAG("component", components, "GLOB", "only these components; may be repeated"),
-    LIST_FLAG("path", paths, "GLOB", "only these paths within trees; may be repeated"),
+    LIST_FLAG("path", paths, "GLOB", "only these paths within trees (tables of dumps); repeatable"),
+    LIST_FLAG("set", set, "SOURCE.OPTION=VALUE", "in place of the file's option; may be repeated"),
 };
 
 static const char *const everywhere[] = {"json", "quiet", "verbose", "help", NULL};
@@ -231,6 +235,7 @@ void bk_args_release(struct bk_args *args)
     bk_strv_free(&args->tags);
     bk_strv_free(&args->components);
     bk_strv_free(&args->paths);
+    bk_strv_free(&args->set);
 }
 
 static void help_all(void)
@@ -238,7 +243,7 @@ static void help_all(void)
     printf("bakengine backs up what a pipeline file says, proves it, and restores it.\n\n"
            "usage: bakengine COMMAND ...\n\n");
     for (const struct bk_verb *v = bk_verbs; v->name; v++)
-        printf("  %-10s %s\n", v->name, v->summary);
+        printf("  %-11s %s\n", v->name, v->summary);
     printf(
         "\n'bakengine COMMAND --help' says more. PIPELINE is a YAML file; 'list', 'show', 'ls',\n"
         "'cat', 'diff', 'verify', 'restore --target' also take a store's address (a directory).\n"

@@ -12,10 +12,11 @@ struct bk_args { /* every flag there is; each verb's table says which of them it
     bool json, quiet, verbose, help;
     bool dry_run, force, no_verify, probe, all, cron, install, remove, redeem;
     const char *type, *parent, *id, *at, *target, *from, *host, *level, *output, *user;
+    const char *source, *stream; /* wal-push and its like */
     /* restore, of groups */
     bool skip_stop, skip_start, undo;
-    const char *stack, *as_project;
-    struct bk_strv only, tags, components, paths;
+    const char *stack, *as_project, *as_database;
+    struct bk_strv only, tags, components, paths, set;
     const char *pos[BK_MAX_POSITIONAL];
     size_t n_pos;
 };

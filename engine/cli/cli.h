@@ -11,7 +11,8 @@ struct bk_cli {
     struct bk_cancel *cancel; /* fired by SIGINT and SIGTERM */
     struct bk_signals *signals;
     struct bk_reporter reporter;
-    bool summed_up; /* the summary is out and said exit_code */
+    bool until_signal; /* SIGTERM is how this verb is meant to end */
+    bool summed_up;    /* the summary is out and said exit_code */
     int exit_code;
 };
 
@@ -26,6 +27,9 @@ int bk_verb_diff(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_restore(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_verify(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_prune(struct bk_cli *cli, struct bk_err *err);
+int bk_verb_wal_push(struct bk_cli *cli, struct bk_err *err);
+int bk_verb_wal_fetch(struct bk_cli *cli, struct bk_err *err);
+int bk_verb_wal_receive(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_schedule(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_plugins(struct bk_cli *cli, struct bk_err *err);
 int bk_verb_schema(struct bk_cli *cli, struct bk_err *err);

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/signals.h"
 #include "run/duty.h"
+#include "run/wal.h"
 
 #include <locale.h>
 #include <sys/resource.h>
@@ -16,10 +17,12 @@ static const char *const host_flag[] = {"host", NULL};
 static const char *const read_flags[] = {"at", "from", "host", NULL};
 static const char *const diff_flags[] = {"component", "from", "host", NULL};
 static const char *const restore_flags[] = {
-    "at",      "component", "path",      "stack",      "target",     "from", "host",
-    "dry-run", "force",     "skip-stop", "skip-start", "as-project", "undo", NULL};
-static const char *const verify_flags[] = {"all", "level", "host", NULL};
+    "at",    "component", "path",       "stack",      "target", "from",        "host", "dry-run",
+    "force", "skip-stop", "skip-start", "as-project", "undo",   "as-database", "set",  NULL};
+static const char *const verify_flags[] = {"all", "level", "host", "set", NULL};
 static const char *const prune_flags[] = {"dry-run", NULL};
+static const char *const push_flags[] = {"source", NULL};
+static const char *const fetch_flags[] = {"source", "stream", "from", NULL};
 static const char *const schedule_flags[] = {"cron", "install", "remove", "output", "user", NULL};
 static const char *const doctor_flags[] = {"redeem", NULL};
 static const char *const init_flags[] = {"force", NULL};
@@ -45,6 +48,12 @@ const struct bk_verb bk_verbs[] = {
      verify_flags, bk_verb_verify},
     {"prune", "PIPELINE", "apply retention, then collect garbage", 1, 1, true, prune_flags,
      bk_verb_prune},
+    {"wal-push", "PIPELINE PATH", "store a WAL segment: PostgreSQL's archive_command", 2, 2, true,
+     push_flags, bk_verb_wal_push},
+    {"wal-fetch", "PIPELINE NAME PATH", "get a WAL segment: PostgreSQL's restore_command", 3, 3,
+     true, fetch_flags, bk_verb_wal_fetch},
+    {"wal-receive", "PIPELINE", "store a server's logs as it writes them, until SIGTERM", 1, 1,
+     true, push_flags, bk_verb_wal_receive},
     {"schedule", "PIPELINE... --cron", "print, install or remove crontab lines", 1,
      BK_MAX_POSITIONAL, false, schedule_flags, bk_verb_schedule},
     {"plugins", "[NAME]", "list the plugins, or the options of one", 0, 1, false, NULL,
@@ -57,6 +66,11 @@ const struct bk_verb bk_verbs[] = {
     {NULL, NULL, NULL, 0, 0, false, NULL, NULL},
 };
 
+static int code_of(const struct bk_verb *verb, int rc)
+{
+    return verb && verb->run == bk_verb_wal_fetch ? bk_wal_fetch_code(rc) : bk_exit_code(rc);
+}
+
 /* A verb that could not even begin has sent no summary; whoever reads the lines waits for one. */
 static void sum_up(struct bk_cli *cli, int rc)
 {
@@ -64,15 +78,22 @@ static void sum_up(struct bk_cli *cli, int rc)
 
     bk_json_set_str(e, "verb", cli->verb->name);
     bk_json_set_str(e, "status", rc < 0 ? "failed" : "ok");
-    bk_json_set_u64(e, "exit_code", (uint64_t)bk_exit_code(rc));
+    bk_json_set_u64(e, "exit_code", (uint64_t)code_of(cli->verb, rc));
     bk_event_send(&cli->reporter, e);
 }
 
 /* Verbs that act redeem what is left; the others only say that there is something. */
 static void warn_of_duties(const struct bk_verb *verb)
 {
-    if (verb->run != bk_verb_run && verb->run != bk_verb_restore && verb->run != bk_verb_doctor)
+    if (verb->run != bk_verb_run && verb->run != bk_verb_restore && verb->run != bk_verb_doctor &&
+        !bk_starts(verb->name, "wal-")) /* a server's commands: they have other things to say */
         bk_duty_warn();
+}
+
+/* That there is no such log is what a recovery ends with. */
+static bool is_no_failure(const struct bk_verb *verb, int rc)
+{
+    return verb->run == bk_verb_wal_fetch && rc == BAKE_E_NOTFOUND;
 }
 
 static int run_verb(struct bk_cli *cli)
@@ -98,14 +119,14 @@ static int run_verb(struct bk_cli *cli)
             cli->summed_up = false; /* nobody got it */
         bk_reporter_release(&cli->reporter);
     }
-    code = bk_exit_code(rc);
-    if (cli->signals && bk_signals_caught(cli->signals))
+    code = code_of(cli->verb, rc);
+    if (cli->signals && bk_signals_caught(cli->signals) && !cli->until_signal)
         code = 128 + bk_signals_caught(cli->signals);
     if (cli->summed_up) /* a signal that came later changes nothing any more */
         code = cli->exit_code;
     bk_signals_stop(cli->signals);
     /* A pipeline with mistakes has had them printed one by one. */
-    if (rc < 0 && (err.text[0] || err.rc != BAKE_E_CONFIG))
+    if (rc < 0 && (err.text[0] || err.rc != BAKE_E_CONFIG) && !is_no_failure(cli->verb, rc))
         bk_log_err(&err);
     bk_cancel_free(cli->cancel);
     return code;
@@ -133,7 +154,7 @@ int main(int argc, char **argv)
     }
     if (rc < 0)
         bk_log_err(&err);
-    code = bk_exit_code(rc);
+    code = code_of(cli.verb, rc);
     if (rc >= 0 && cli.verb) {
         bk_log_setup(BK_LOG_TEXT, cli.args.verbose ? BAKE_LOG_DEBUG
                                   : cli.args.quiet ? BAKE_LOG_WARN

@@ -36,7 +36,7 @@ int bk_cli_flush(struct bk_err *err)
 static json_t *sum_up(struct bk_cli *cli, const json_t *event)
 {
     json_t *copy = json_copy((json_t *)event); /* only counts references */
-    int caught = bk_signals_caught(cli->signals);
+    int caught = cli->until_signal ? 0 : bk_signals_caught(cli->signals);
 
     cli->exit_code = (int)json_integer_value(json_object_get(event, "exit_code"));
     if (caught) {

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define VERIFIED_WIDTH 36 /* "restore damaged 2025-11-05T12:00:00Z" */
+
 static const char *quality(const struct bk_backup *b)
 {
     if (b->foreign)
@@ -30,6 +32,16 @@ static json_t *foreign_json(const struct bk_backup *b)
     bk_json_set_str(j, "object", b->foreign->object);
     bk_json_set_time(j, "start", b->foreign->time_ns);
     bk_json_set_u64(j, "bytes_stored", b->foreign->size);
+    return j;
+}
+
+static json_t *drill_json(const struct bk_backup *b)
+{
+    json_t *j = json_object();
+    const char *time;
+
+    bk_json_set_str(j, "result", bk_backup_drill(b, &time));
+    bk_json_set_str(j, "time", time);
     return j;
 }
 
@@ -63,6 +75,8 @@ static json_t *backup_json(const struct bk_backup *b)
     bk_json_set_u64(j, "entries", entries);
     bk_json_set_u64(j, "warnings", warnings);
     bk_json_set_str(j, "verified", b->verified);
+    if (b->drill)
+        json_object_set_new(j, "drill", drill_json(b));
     return j;
 }
 
@@ -78,9 +92,11 @@ static int list_json(const struct bk_catalog *c, struct bk_err *err)
     return bk_cli_json(doc, err);
 }
 
-static void list_line(const struct bk_backup *b, int width)
+/* drills: there is a column for them. */
+static void list_line(const struct bk_backup *b, int width, bool drills)
 {
     char time[BK_TIME_CAP] = "?", in_text[24] = "?", stored_text[24] = "?";
+    const char *drilled, *drill = bk_backup_drill(b, &drilled);
     uint64_t in, stored, entries, warnings;
 
     if (b->foreign || b->manifest)
@@ -92,11 +108,14 @@ static void list_line(const struct bk_backup *b, int width)
         bk_format_size(in_text, sizeof(in_text), in);
         bk_format_size(stored_text, sizeof(stored_text), stored);
     }
-    printf("%-*s  %-20s  %-10s  %10s  %10s  %s%s\n", width, b->id, time, quality(b), in_text,
-           stored_text, b->foreign ? "stack " : "",
+    printf("%-*s  %-20s  %-10s  %10s  %10s  %s%-*s", width, b->id, time, quality(b), in_text,
+           stored_text, b->foreign ? "stack " : "", drills && !b->foreign ? VERIFIED_WIDTH : 0,
            b->foreign    ? b->foreign->stack
            : b->verified ? b->verified
                          : "");
+    if (drill)
+        printf("  %s %s", drill, drilled);
+    printf("\n");
     if (!b->foreign && !b->manifest)
         bk_log(BAKE_LOG_WARN, "%s", b->damage.text);
 }
@@ -112,13 +131,16 @@ static int widest(const struct bk_backup *all, size_t n, int width)
 static void list_text(const struct bk_catalog *c)
 {
     int width = widest(c->foreign, c->n_foreign, widest(c->backups, c->n, 2));
+    bool drills = false;
 
-    printf("%-*s  %-20s  %-10s  %10s  %10s  %s\n", width, "ID", "STARTED", "STATUS", "SIZE",
-           "STORED", "VERIFIED");
     for (size_t i = 0; i < c->n; i++)
-        list_line(&c->backups[i], width);
+        drills = drills || c->backups[i].drill;
+    printf("%-*s  %-20s  %-10s  %10s  %10s  %-*s%s\n", width, "ID", "STARTED", "STATUS", "SIZE",
+           "STORED", drills ? VERIFIED_WIDTH : 0, "VERIFIED", drills ? "  DRILL" : "");
+    for (size_t i = 0; i < c->n; i++)
+        list_line(&c->backups[i], width, drills);
     for (size_t i = 0; i < c->n_foreign; i++)
-        list_line(&c->foreign[i], width);
+        list_line(&c->foreign[i], width, drills);
 }
 
 static void list_none(const struct bk_catalog *c)

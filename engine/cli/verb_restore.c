@@ -44,6 +44,8 @@ static int check_undo(const struct bk_args *a, struct bk_err *err)
         {"from", a->from != NULL},
         {"host", a->host != NULL},
         {"as-project", a->as_project != NULL},
+        {"as-database", a->as_database != NULL},
+        {"set", a->set.n > 0},
         {"dry-run", a->dry_run},
         {"force", a->force},
         {"skip-stop", a->skip_stop},
@@ -61,6 +63,8 @@ static int check_args(const struct bk_args *a, struct bk_err *err)
 {
     const struct pair in_place[] = {
         {"as-project", a->as_project != NULL},
+        {"as-database", a->as_database != NULL},
+        {"set", a->set.n > 0},
         {"skip-stop", a->skip_stop},
         {"skip-start", a->skip_start},
     };
@@ -68,6 +72,8 @@ static int check_args(const struct bk_args *a, struct bk_err *err)
 
     if (rc >= 0)
         rc = check_name("as-project", a->as_project, err);
+    if (rc >= 0 && a->as_database && !*a->as_database)
+        rc = bk_fail(err, BK_E_USAGE, "'--as-database' needs a name");
     if (rc >= 0 && a->undo)
         return check_undo(a, err);
     if (rc >= 0 && a->target)
@@ -88,6 +94,7 @@ int bk_verb_restore(struct bk_cli *cli, struct bk_err *err)
                                    .force = a->force,
                                    .stack = a->stack,
                                    .as_project = a->as_project,
+                                   .as_name = a->as_database,
                                    .skip_stop = a->skip_stop,
                                    .skip_start = a->skip_start,
                                    .undo = a->undo};
@@ -104,8 +111,8 @@ int bk_verb_restore(struct bk_cli *cli, struct bk_err *err)
         return bk_fail(err, BK_E_USAGE, "a backup and --at cannot both be given");
     /* To a directory: the way out on a bare machine, so only the store's part of the file counts.
      */
-    rc = bk_session_open(a->pos[0], a->target ? BK_LOAD_STORE : BK_LOAD_ALL, cli->cancel,
-                         &cli->reporter, &s, err);
+    rc = bk_session_open_set(a->pos[0], a->target ? BK_LOAD_STORE : BK_LOAD_ALL, &a->set,
+                             cli->cancel, &cli->reporter, &s, err);
     if (rc < 0)
         return rc;
     opts.host = bk_session_host(&s, a->host);

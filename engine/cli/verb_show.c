@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "cli/cli.h"
+#include "cli/words_restore.h"
 
 #include <stdio.h>
 
@@ -54,6 +55,19 @@ static void show_group(const struct bk_mgroup *g)
     printf("%s%s\n", g->error ? "  ERROR: " : "", g->error ? g->error : "");
 }
 
+/* "drill       ok 2025-11-05T12:00:00Z", then a line for each group. */
+static void show_drill(const struct bk_backup *b)
+{
+    const json_t *groups = json_object_get(b->drill, "groups");
+    const char *time, *result = bk_backup_drill(b, &time);
+
+    if (!result)
+        return;
+    printf("drill       %s %s\n", result, time);
+    for (size_t i = 0; i < json_array_size(groups); i++)
+        bk_words_drill(json_array_get(groups, i));
+}
+
 static void show_text(const struct bk_backup *b, const struct bk_manifest *m)
 {
     char start[BK_TIME_CAP], end[BK_TIME_CAP], size[24];
@@ -82,6 +96,7 @@ static void show_text(const struct bk_backup *b, const struct bk_manifest *m)
     for (size_t i = 0; i < m->tags.n; i++)
         printf(" %s", m->tags.items[i]);
     printf("%sverified    %s\n", m->tags.n ? "\n" : "", b->verified ? b->verified : "never");
+    show_drill(b);
     for (size_t i = 0; i < b->missing.n; i++)
         printf("missing     %s\n", b->missing.items[i]);
     for (size_t i = 0; i < m->n_bundles; i++)
@@ -110,6 +125,8 @@ int bk_verb_show(struct bk_cli *cli, struct bk_err *err)
         bk_json_set_bool(doc, "good", b->good);
         bk_json_set_str(doc, "stack", b->foreign ? b->foreign->stack : NULL);
         bk_json_set_str(doc, "verified", b->verified);
+        if (b->drill)
+            json_object_set(doc, "drill", b->drill);
         rc = bk_cli_json(doc, err);
     } else if (rc >= 0) {
         show_text(b, m);

@@ -142,10 +142,12 @@ static void plan(const json_t *e)
         printf("%s%s\n", *bk_event_str(c, "error") ? "  ERROR: " : "", bk_event_str(c, "error"));
     }
     printf("  %s in all\n", bk_format_size(bytes, sizeof(bytes), total));
-    if (*bk_event_str(e, "id"))
+    if (*bk_event_str(e, "id")) {
+        bk_words_choices(e);
         bk_words_group_plan(e);
-    else
+    } else {
         bk_words_held_groups(e);
+    }
     plan_parts(e, "transforms", "through");
     plan_parts(e, "sinks", "to");
     if (bk_event_num(e, "memory_budget") > 0)
@@ -222,8 +224,25 @@ static void prune_summary(const json_t *e, const char *time)
            plural(bk_event_num(e, "garbage_objects")),
            bk_format_size(bytes, sizeof(bytes), bk_event_num(e, "bytes_freed")),
            (unsigned long long)bk_event_num(e, "kept"), plural(bk_event_num(e, "kept")), time);
+    if (bk_event_num(e, "logs_removed") > 0)
+        printf("%s %llu log%s that no backup needs any more\n", dry ? "would remove" : "removed",
+               (unsigned long long)bk_event_num(e, "logs_removed"),
+               plural(bk_event_num(e, "logs_removed")));
     if (json_object_get(e, "packs_removed"))
         prune_packs(e, dry);
+}
+
+/* Of a database's logs, by verify. */
+static void logs(const json_t *e)
+{
+    uint64_t missing = bk_event_num(e, "missing");
+    char number[24];
+
+    printf("  logs %s: %llu, of which backups need %llu, %s missing in '%s': %s %s\n",
+           bk_event_str(e, "stream"), (unsigned long long)bk_event_num(e, "logs"),
+           (unsigned long long)bk_event_num(e, "needed"),
+           missing > 0 ? bk_format_count(number, sizeof(number), missing) : "none",
+           bk_event_str(e, "sink"), bk_event_str(e, "level"), bk_event_str(e, "result"));
 }
 
 static void summary(const json_t *e)
@@ -231,6 +250,8 @@ static void summary(const json_t *e)
     char time[24];
 
     bk_format_duration(time, sizeof(time), ms(e, "duration"));
+    if (bk_starts(bk_event_str(e, "verb"), "wal-"))
+        return; /* called thousands of times a day, by a server that logs what is said */
     if (json_is_true(json_object_get(e, "dry_run")) && !bk_streq(bk_event_str(e, "verb"), "prune"))
         return; /* the plan has said everything */
     if (bk_streq(bk_event_str(e, "verb"), "run"))
@@ -251,10 +272,14 @@ void bk_words(const char *type, const json_t *event)
         component(event);
     else if (bk_streq(type, "verified"))
         verified(event);
+    else if (bk_streq(type, "logs"))
+        logs(event);
     else if (bk_streq(type, "retention"))
         retention(event);
     else if (bk_streq(type, "group"))
         bk_words_group(event);
+    else if (bk_streq(type, "drill"))
+        bk_words_drill(event);
     else if (bk_streq(type, "plan"))
         plan(event);
     else if (bk_streq(type, "summary"))

@@ -1,6 +1,7 @@
 /* Groups of a restore in words. */
 #include "cli/words_restore.h"
 
+#include "base/num.h"
 #include "base/str.h"
 #include "cli/words.h"
 
@@ -51,6 +52,18 @@ void bk_words_group(const json_t *e)
                bk_event_str(e, "name"));
 }
 
+void bk_words_drill(const json_t *g)
+{
+    const char *error = bk_event_str(g, "error");
+    double seconds = json_number_value(json_object_get(g, "duration"));
+    char time[24];
+
+    printf("  %-32s drill    %s in %s", bk_event_str(g, "name"), bk_event_str(g, "result"),
+           bk_format_duration(time, sizeof(time), seconds > 0 ? (uint64_t)(seconds * 1000.0) : 0));
+    print_facts(json_object_get(g, "facts"));
+    printf("%s%s\n", *error ? ": " : "", error);
+}
+
 /* The components of one stage; how many there are. */
 static size_t print_stage(const json_t *components, uint64_t stage)
 {
@@ -68,6 +81,25 @@ static size_t print_stage(const json_t *components, uint64_t stage)
     if (n > 0)
         printf("\n");
     return n;
+}
+
+static void print_list(const char *what, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+
+        printf("  %-9s %s\n", i == 0 ? what : "", text ? text : "?");
+    }
+}
+
+void bk_words_choices(const json_t *e)
+{
+    if (*bk_event_str(e, "as_database"))
+        printf("  %-9s %s\n", "as", bk_event_str(e, "as_database"));
+    if (*bk_event_str(e, "at"))
+        printf("  %-9s %s\n", "at", bk_event_str(e, "at"));
+    print_list("only", json_object_get(e, "paths"));
+    print_list("set", json_object_get(e, "set"));
 }
 
 void bk_words_group_plan(const json_t *e)

@@ -50,6 +50,7 @@ void bk_pipeline_free(struct bk_pipeline *p)
     free_parts(p->transforms, p->n_transforms);
     free_parts(p->sinks, p->n_sinks);
     json_decref(p->shown);
+    bk_strv_free(&p->set);
     bk_env_free(p->env);
     bk_optmem_free(p->mem);
     free(p);
@@ -114,8 +115,10 @@ static int load_env(struct bk_load *l, bool *ret_lost)
 
 static int fill_in(struct bk_load *l)
 {
-    static const char *const store_only[] = {"pipeline",   "env_file", "store",
-                                             "transforms", "sinks",    NULL};
+    const char *const store_only[] = {"pipeline", "env_file",
+                                      "store",    "transforms",
+                                      "sinks",    l->flags & BK_LOAD_REQUIRE ? "require" : NULL,
+                                      NULL};
     struct bk_fill how = {.env = l->p->env};
     int rc = load_env(l, &how.quiet_unset);
     if (rc < 0)
@@ -211,14 +214,28 @@ static int load_file(struct bk_load *l)
     return rc;
 }
 
-int bk_pipeline_load(struct bk_registry *reg, const char *file, unsigned flags,
-                     struct bk_diags *diags, struct bk_pipeline **ret, struct bk_err *err)
+static int copy_set(const struct bk_strv *set, struct bk_pipeline *p, struct bk_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; set && i < set->n && rc == 0; i++) {
+        rc = bk_load_set_check(set->items[i], err);
+        if (rc == 0 && bk_strv_add(&p->set, set->items[i]) < 0)
+            rc = bk_nomem(err);
+    }
+    return rc;
+}
+
+int bk_pipeline_load_set(struct bk_registry *reg, const char *file, unsigned flags,
+                         const struct bk_strv *set, struct bk_diags *diags,
+                         struct bk_pipeline **ret, struct bk_err *err)
 {
     struct bk_load l = {.reg = reg, .flags = flags, .diags = diags, .err = err};
     int rc = bk_pipeline_new(file, &l.p, err);
     if (rc < 0)
         return rc;
-    rc = load_file(&l);
+    rc = copy_set(set, l.p, err);
+    if (rc == 0)
+        rc = load_file(&l);
     bk_yaml_free(l.yaml);
     if (rc == 0 && bk_diags_errors(diags)) {
         bk_err_clear(err); /* the diags say it all */
@@ -230,4 +247,10 @@ int bk_pipeline_load(struct bk_registry *reg, const char *file, unsigned flags,
     }
     *ret = l.p;
     return 0;
+}
+
+int bk_pipeline_load(struct bk_registry *reg, const char *file, unsigned flags,
+                     struct bk_diags *diags, struct bk_pipeline **ret, struct bk_err *err)
+{
+    return bk_pipeline_load_set(reg, file, flags, NULL, diags, ret, err);
 }

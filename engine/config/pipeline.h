@@ -26,7 +26,12 @@ struct bk_retention { /* -1: not given; all -1: keep everything */
     int64_t keep_within_ms;
 };
 
-enum bk_verify_level { BK_VERIFY_NONE = 0, BK_VERIFY_QUICK = 1, BK_VERIFY_READ = 2 };
+enum bk_verify_level {
+    BK_VERIFY_NONE = 0,
+    BK_VERIFY_QUICK = 1,
+    BK_VERIFY_READ = 2,
+    BK_VERIFY_RESTORE = 3 /* a drill */
+};
 
 enum bk_require { BK_REQUIRE_ALL = -1, BK_REQUIRE_ANY = 1 }; /* or a number of sinks */
 
@@ -49,13 +54,15 @@ struct bk_pipeline {
     struct bk_retention retention;
     enum bk_verify_level verify_after_run;
     struct bk_schedule schedule;
+    struct bk_strv set;    /* "SOURCE.OPTION=VALUE": what was given in place of the file's */
     json_t *shown;         /* the file as it was understood, secrets as "***" */
     struct bk_optmem *mem; /* all of the above and what the configs point at, but for the JSON */
     struct bk_env *env;    /* bk_env_export() it before plugins do anything */
 };
 
-#define BK_LOAD_ALL   0u
-#define BK_LOAD_STORE (1u << 0) /* the worst day: only store, transforms and sinks are read */
+#define BK_LOAD_ALL     0u
+#define BK_LOAD_STORE   (1u << 0) /* the worst day: only store, transforms and sinks are read */
+#define BK_LOAD_REQUIRE (1u << 1) /* with it: `require` too */
 
 /* Loads, checks against every plugin's table and calls each plugin's validate(). BAKE_E_CONFIG:
  * either the file has mistakes, which are all in diags, and err has no text; or it cannot be read
@@ -63,6 +70,12 @@ struct bk_pipeline {
  * set on success; diags may then hold notices. err must not be NULL. */
 int bk_pipeline_load(struct bk_registry *reg, const char *file, unsigned flags,
                      struct bk_diags *diags, struct bk_pipeline **ret, struct bk_err *err);
+/* The same with options of sources that count in place of the file's ("SOURCE.OPTION=VALUE"; NULL:
+ * none): checked by the same tables, relative paths are those of the file. A secret only by its
+ * KEY_file. BK_E_USAGE: one is not spelled so. */
+int bk_pipeline_load_set(struct bk_registry *reg, const char *file, unsigned flags,
+                         const struct bk_strv *set, struct bk_diags *diags,
+                         struct bk_pipeline **ret, struct bk_err *err);
 /* A pipeline around a store's address ("/path"; later "s3://..."): one sink, no sources and no
  * transforms: they are named in each manifest. */
 int bk_pipeline_from_store(struct bk_registry *reg, const char *address, struct bk_pipeline **ret,

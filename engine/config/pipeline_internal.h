@@ -12,7 +12,7 @@ struct bk_load { /* one bk_pipeline_load() */
     struct bk_err *err;
     struct bk_yaml *yaml;
     const struct bk_node *root; /* a map */
-    struct bk_pipeline *p;
+    struct bk_pipeline *p;      /* p->set is filled in before anything is loaded */
 };
 
 /* ---- the option tables of a pipeline's own keys: they check it and yield its schema ------------
@@ -70,6 +70,12 @@ int bk_load_parts(struct bk_load *l, enum bk_kind kind);
 /* Fills *part from a plugin and its options; what was wrong is in l->diags. */
 int bk_load_part(struct bk_load *l, const struct bk_part_kind *kind, const struct bk_plugin *plugin,
                  const struct bk_node *map, struct bk_part *part);
+/* pipeline_set.c: "SOURCE.OPTION=VALUE" or not? BK_E_USAGE. */
+int bk_load_set_check(const char *set, struct bk_err *err);
+/* What is set of a source whose options are filled in; mistakes go to l->diags. */
+int bk_load_set(struct bk_load *l, const struct bk_part *part);
+/* Reports what is set of sources that there are not. */
+int bk_load_set_unused(struct bk_load *l);
 /* The sinks that the file lists, whether they are right or not. */
 size_t bk_load_count_sinks(const struct bk_load *l);
 /* Sets key of the pipeline's shown JSON; takes value (NULL: out of memory). */

@@ -68,6 +68,8 @@ int bk_load_part(struct bk_load *l, const struct bk_part_kind *kind, const struc
     if (!part->cfg)
         return bk_nomem(l->err);
     int rc = bk_options_apply(&job, map, part->cfg, l->p->mem, l->diags, l->err);
+    if (rc == 0 && kind->kind == BK_SOURCE)
+        rc = bk_load_set(l, part);
     if (rc < 0 || bk_diags_errors(l->diags) != before || bk_node_has_bad(map))
         return rc;
     part->shown = bk_options_json(plugin->options, part->cfg, map);
@@ -273,6 +275,8 @@ int bk_load_parts(struct bk_load *l, enum bk_kind which)
         return bk_nomem(l->err);
     set_parts(l->p, which, parts, list->n);
     int rc = load_items(l, kind, list, parts);
+    if (rc == 0 && which == BK_SOURCE)
+        rc = bk_load_set_unused(l);
     if (rc == 0 && which == BK_TRANSFORM)
         check_order(l, parts, list->n);
     return rc < 0 ? rc : show_parts(l, kind, parts, list->n);

@@ -208,9 +208,10 @@ static int load_require(struct bk_load *l)
 int bk_load_sections(struct bk_load *l)
 {
     int rc = load_store(l);
-    if (rc < 0 || (l->flags & BK_LOAD_STORE))
+    if (rc == 0 && (!(l->flags & BK_LOAD_STORE) || (l->flags & BK_LOAD_REQUIRE)))
+        rc = load_require(l);
+    if (l->flags & BK_LOAD_STORE)
         return rc;
-    rc = load_require(l);
     if (rc == 0)
         rc = load_retention(l);
     if (rc == 0)

@@ -89,7 +89,7 @@ const struct bake_option bk_retention_options[] = {
     {0},
 };
 
-static const char *const verify_levels[] = {"none", "quick", "read", NULL};
+static const char *const verify_levels[] = {"none", "quick", "read", "restore", NULL};
 
 const struct bake_option bk_verify_options[] = {
     {.key = "after_run",
@@ -97,7 +97,8 @@ const struct bake_option bk_verify_options[] = {
      MEMBER(bk_verify_cfg, after_run, int),
      .fallback = "none",
      .choices = verify_levels,
-     .help = "How a run checks what it has just written: sizes ('quick') or every byte ('read')."},
+     .help = "How a run checks what it has just written: sizes ('quick'), every byte ('read') or "
+             "by a drill ('restore')."},
     {0},
 };
 

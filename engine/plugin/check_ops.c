@@ -51,18 +51,43 @@ static int need_together(const struct bk_plugin *p, const struct op *ops, size_t
                          missing);
 }
 
+/* What a trait promises takes a function. */
+static int check_traits(const struct bk_plugin *p, struct bk_err *err)
+{
+    const struct bake_source_ops *o = &p->source;
+    const struct {
+        uint32_t trait;
+        const char *name;
+        struct op needs;
+    } all[] = {{BAKE_INSPECTS, "BAKE_INSPECTS", OP(o, writer_open)},
+               {BAKE_DRILLS, "BAKE_DRILLS", OP(o, restore_begin)},
+               {BAKE_HAS_PARTS, "BAKE_HAS_PARTS", OP(o, restore_begin)},
+               {BAKE_HAS_LOGS, "BAKE_HAS_LOGS", OP(o, restore_begin)}};
+
+    for (size_t i = 0; i < BK_LEN(all); i++)
+        if (o->traits & all[i].trait && !all[i].needs.there)
+            return bk_plugin_bad(p, err,
+                                 "has the trait %s but lacks the function '%s' that goes with "
+                                 "it" BK_REBUILD,
+                                 all[i].name, all[i].needs.name);
+    return 0;
+}
+
 static int check_groups(const struct bk_plugin *p, struct bk_err *err)
 {
     const struct bake_source_ops *o = &p->source;
-    const struct op hold[] = {OP(o, hold), OP(o, release), OP(o, redeem)};
+    const struct op hold[] = {OP(o, hold), OP(o, release)};
+    const struct op owes[] = {OP(o, hold), OP(o, redeem)};
     const struct op back[] = {OP(o, restore_begin), OP(o, switch_group), OP(o, restore_end)};
     const struct op both[] = {OP(o, restore_begin), OP(o, writer_open)};
     int rc = need_together(p, hold, BK_LEN(hold), err);
+    if (rc == 0 && o->hold)
+        rc = need_together(p, owes, BK_LEN(owes), err);
     if (rc == 0)
         rc = need_together(p, back, BK_LEN(back), err);
     if (rc == 0 && o->restore_begin)
         rc = need_together(p, both, BK_LEN(both), err);
-    return rc;
+    return rc == 0 ? check_traits(p, err) : rc;
 }
 
 static int check_source(const struct bk_plugin *p, struct bk_err *err)

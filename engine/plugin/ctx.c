@@ -145,6 +145,36 @@ static int host_redeemed(struct bake_ctx *c, uint64_t id)
     return ctx->duty->redeemed(ctx->duty->arg, id, &ctx->err);
 }
 
+static int no_logs(struct bk_ctx *ctx)
+{
+    return bk_fail(&ctx->err, BAKE_E_UNSUPPORTED, "there is no log archive here");
+}
+
+static int host_log_put(struct bake_ctx *c, const char *stream, const char *name, const char *path)
+{
+    struct bk_ctx *ctx = ctx_of(c);
+    if (!ctx->logs)
+        return no_logs(ctx);
+    return ctx->logs->put(ctx->logs->arg, stream, name, path, &ctx->err);
+}
+
+static int host_log_get(struct bake_ctx *c, const char *stream, const char *name, const char *path)
+{
+    struct bk_ctx *ctx = ctx_of(c);
+    if (!ctx->logs)
+        return no_logs(ctx);
+    return ctx->logs->get(ctx->logs->arg, stream, name, path, &ctx->err);
+}
+
+static int host_log_list(struct bake_ctx *c, const char *stream,
+                         int (*each)(void *arg, const char *name, uint64_t size), void *arg)
+{
+    struct bk_ctx *ctx = ctx_of(c);
+    if (!ctx->logs)
+        return no_logs(ctx);
+    return ctx->logs->list(ctx->logs->arg, stream, each, arg, &ctx->err);
+}
+
 static const struct bake_host host = {
     .struct_size = sizeof(struct bake_host),
     .abi_major = BAKE_ABI_MAJOR,
@@ -157,6 +187,9 @@ static const struct bake_host host = {
     .sleep_ms = host_sleep_ms,
     .oblige = host_oblige,
     .redeemed = host_redeemed,
+    .log_put = host_log_put,
+    .log_get = host_log_get,
+    .log_list = host_log_list,
 };
 
 void bk_ctx_init(struct bk_ctx *ctx, struct bk_cancel *cancel, const char *label_fmt, ...)

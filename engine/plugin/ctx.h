@@ -17,6 +17,19 @@ struct bk_ctx_duty {
     void *arg;
 };
 
+/* The store's log archive, for sources (run/wal.h). Any thread. */
+struct bk_ctx_logs {
+    int (*put)(void *arg, const char *stream, const char *name, const char *path,
+               struct bk_err *err);
+    int (*get)(void *arg, const char *stream, const char *name, const char *path,
+               struct bk_err *err);
+    /* Returns what each() does once that is not 0. */
+    int (*list)(void *arg, const char *stream,
+                int (*each)(void *each_arg, const char *name, uint64_t size), void *each_arg,
+                struct bk_err *err);
+    void *arg;
+};
+
 struct bk_ctx {
     struct bake_ctx base;     /* first: a struct bake_ctx * is a struct bk_ctx * */
     char label[96];           /* "source 'system' (files)": names it in messages */
@@ -24,6 +37,7 @@ struct bk_ctx {
     bk_report_fn *report;     /* NULL: reports become log messages */
     void *report_arg;
     const struct bk_ctx_duty *duty; /* NULL: nothing can be promised here (oblige() fails) */
+    const struct bk_ctx_logs *logs; /* NULL: there is no log archive here (log_put() fails) */
     struct bk_err err; /* of the last failure; the caller of the plugin takes and clears it */
 };
 

@@ -8,6 +8,7 @@
 #include "run/prune.h"
 #include "run/retention.h"
 #include "run/verify.h"
+#include "run/wal.h"
 
 #include <string.h>
 
@@ -168,13 +169,16 @@ static int check_components(struct bk_run_job *r, struct bk_err *err)
         failed += r->manifest->comps[i].status == BK_STATUS_FAILED;
         partial += r->manifest->comps[i].status == BK_STATUS_PARTIAL;
     }
-    if (failed + r->plan.n_failed + partial + r->n_unreleased + r->plan.n_lacking == 0)
+    if (failed + r->plan.n_failed + partial + r->n_unreleased + r->plan.n_lacking +
+            r->n_logs_failed ==
+        0)
         return BAKE_OK;
     add_count(&what, failed, "component", "failed");
     add_count(&what, partial, "component", "not whole");
     add_count(&what, r->plan.n_failed, "source", "failed");
     add_count(&what, r->plan.n_lacking, "thing", "left out");
     add_count(&what, r->n_unreleased, "group", "not put back as it was");
+    add_count(&what, r->n_logs_failed, "thing", "of the logs not stored");
     return bk_fail(err, BK_E_PARTIAL, "backup '%s' is partial: %s, as named above", r->manifest->id,
                    what.data ? what.data : "");
 }
@@ -214,7 +218,7 @@ static int after_commit(struct bk_run_job *r, struct bk_err *err)
         *err = why;
     rc = bk_worse(rc, next);
     if (p->verify_after_run != BK_VERIFY_NONE && !r->opts->no_verify) {
-        next = bk_verify_after_run(r->session, r->manifest->id, p->verify_after_run, &why);
+        next = bk_verify_after_run(r->session, r->duty, r->manifest->id, p->verify_after_run, &why);
         if (next < 0)
             *err = why; /* said last: it is what must be read */
         rc = bk_worse(rc, next);
@@ -366,6 +370,11 @@ static int run_plan(struct bk_run_job *r, struct bk_err *err)
         return bk_fail(err, BAKE_E_NOTFOUND, "there is nothing to back up: %s",
                        r->plan.n_failed ? "every source failed" : "no source found anything");
     rc = write_backup(r, err);
+    /* What the backup holds stands, whatever becomes of the logs since. */
+    if (rc >= 0)
+        rc = bk_wal_pull(r->session, &r->plan, r->duty, &r->n_logs_failed, err);
+    if (rc >= 0)
+        rc = bk_wal_fill(r->session, err);
     return rc < 0 ? rc : after_commit(r, err);
 }
 

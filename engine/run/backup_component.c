@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "run/wal.h"
 
 #include <string.h>
 
@@ -43,7 +44,9 @@ static const struct bk_mcomp *find_before(const struct bk_read_job *job)
 
 static int take_parents(struct bk_read_job *job, struct bk_err *err)
 {
-    const struct bk_mcomp *before = find_before(job);
+    /* Entries are found in the parent's by their order. */
+    bool all = job->ret->unordered && !job->item->component.fingerprint;
+    const struct bk_mcomp *before = all ? NULL : find_before(job);
     int rc = before ? bk_compw_build_on(job->out, job->what->parent, before, err) : BAKE_END;
 
     return rc < 0 || !before ? rc : take_whole(job, before, err);
@@ -74,9 +77,8 @@ static int take_or_read(struct bk_read_job *job, struct bk_err *err)
 static int open_out(struct bk_read_job *job, struct bk_err *err)
 {
     struct bk_planned *item = job->item;
-    int rc =
-        bk_compw_open_in(job->session->store, item->component.group, job->what->id,
-                         job->session->cancel, item->name, item->component.kind, &job->out, err);
+    int rc = bk_compw_open_in(job->session->store, item->group, job->what->id, job->session->cancel,
+                              item->name, item->component.kind, &job->out, err);
 
     if (rc < 0)
         return rc;
@@ -84,6 +86,7 @@ static int open_out(struct bk_read_job *job, struct bk_err *err)
     job->ctx.report = bk_read_report;
     job->ctx.report_arg = job;
     bk_duty_attach(job->what->duty, &job->ctx, item->source->part);
+    bk_wal_attach(job->session, &job->ctx);
     return BAKE_OK;
 }
 
@@ -114,11 +117,12 @@ static int store_it(struct bk_read_job *job, bool *told, struct bk_err *err)
 static int describe(const struct bk_planned *item, struct bk_mcomp *ret, struct bk_err *err)
 {
     ret->name = bk_strdup(item->name);
-    ret->group = bk_strdup(item->component.group);
+    ret->group = bk_strdup(item->group);
     ret->source = bk_strdup(item->source->part->name);
     ret->plugin = bk_strdup(item->source->part->plugin->desc.name);
     ret->kind = item->component.kind;
-    if (!ret->name || !ret->source || !ret->plugin || (item->component.group && !ret->group))
+    ret->unordered = ret->kind == BAKE_TREE && item->component.flags & BAKE_UNORDERED;
+    if (!ret->name || !ret->source || !ret->plugin || (item->group && !ret->group))
         return bk_nomem(err);
     return BAKE_OK;
 }

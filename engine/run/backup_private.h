@@ -15,8 +15,9 @@ struct bk_run_job { /* what the lanes share */
     struct bk_parent parent;
     struct bk_intent *intent;
     struct bk_duty *duty;
-    size_t n_unreleased; /* groups that could not be put back as they were */
-    bool committed;      /* the manifest stands */
+    size_t n_unreleased;  /* groups that could not be put back as they were */
+    size_t n_logs_failed; /* sources that could not put their logs, and what they left out */
+    bool committed;       /* the manifest stands */
     size_t pruned;
 };
 

@@ -114,7 +114,8 @@ static int copy_file(struct bk_read_job *job, const struct bake_entry *e, struct
 static int take_unchanged(struct bk_read_job *job, const struct bake_entry *e, struct bk_err *err)
 {
     uint64_t bytes;
-    int rc = e->type == BAKE_FILE ? bk_compw_unchanged(job->out, e, &bytes, err) : BAKE_END;
+    bool look = e->type == BAKE_FILE && !job->ret->unordered;
+    int rc = look ? bk_compw_unchanged(job->out, e, &bytes, err) : BAKE_END;
 
     if (rc != BAKE_OK)
         return rc;

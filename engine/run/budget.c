@@ -88,7 +88,7 @@ static int add_component(struct bk_session *s, struct bk_planned *item, json_t *
     }
     bk_json_set_str(j, "name", item->name);
     bk_json_set_str(j, "source", item->source->part->name);
-    bk_json_set_str(j, "group", item->component.group);
+    bk_json_set_str(j, "group", item->group);
     bk_json_set_str(j, "kind", item->component.kind == BAKE_TREE ? "tree" : "blob");
     bk_json_set_str(j, "object", item->object);
     bk_json_set_u64(j, "bytes", bytes);

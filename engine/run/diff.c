@@ -237,6 +237,15 @@ static int compare_whole(struct work *w, const struct bk_mcomp *a, const struct 
     return tell(w, &x, err);
 }
 
+static int no_order(const struct bk_mcomp *c, struct bk_err *err)
+{
+    return bk_fail(err, BK_E_PARTIAL,
+                   "component '%s' differs: its entries were stored as they came, in no order, so "
+                   "that two lists of them cannot be compared\n"
+                   "HINT: restore both to directories with --target, and compare these",
+                   c->name);
+}
+
 static int compare(struct work *w, const char *name, struct bk_err *err)
 {
     const struct bk_mcomp *a = bk_manifest_find(w->d->before, name);
@@ -250,6 +259,8 @@ static int compare(struct work *w, const char *name, struct bk_err *err)
     if (a && b && a->kind == b->kind && *a->sha256 && bk_streq(a->sha256, b->sha256))
         return BAKE_OK; /* of its plain stream: nothing in it differs */
     rc = compare_whole(w, a, b, err);
+    if ((a && a->unordered) || (b && b->unordered)) /* new or gone: that was said */
+        return rc >= 0 && a && b && a->kind == b->kind ? no_order(b, err) : rc;
     if (rc >= 0 && ((a && a->kind == BAKE_TREE) || (b && b->kind == BAKE_TREE)))
         rc = compare_trees(w, a && a->kind == BAKE_TREE ? a : NULL,
                            b && b->kind == BAKE_TREE ? b : NULL, err);

@@ -40,6 +40,7 @@ static int oblige(void *arg, const char *what, uint64_t *id, struct bk_err *err)
                               .source = ds->part->name,
                               .plugin = (char *)ds->part->plugin->desc.name,
                               .pipeline = ds->duty->pipeline,
+                              .set = ds->duty->session->pipeline->set,
                               .what = (char *)what};
     json_t *j BK_JSON = NULL;
     int rc = what ? bk_json_parse(what, strlen(what), "an obligation", &j, err)
@@ -134,7 +135,7 @@ static int redeem_one(struct bk_registry *reg, const struct bk_obligation *o,
     int rc;
 
     if (bk_diags_new(o->pipeline, &diags, &ignored) < 0 ||
-        bk_pipeline_load(reg, o->pipeline, BK_LOAD_ALL, diags, &p, &ignored) < 0)
+        bk_pipeline_load_set(reg, o->pipeline, BK_LOAD_ALL, &o->set, diags, &p, &ignored) < 0)
         p = NULL;
     bk_diags_free(diags);
     part = p ? source_of(p, o) : NULL;

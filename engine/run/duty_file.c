@@ -5,7 +5,6 @@
 #include "base/digest.h"
 #include "base/io.h"
 #include "base/num.h"
-#include "base/str.h"
 #include "run/lock.h"
 
 #include <errno.h>
@@ -38,6 +37,7 @@ static void obligation_release(struct bk_obligation *o)
     free(o->plugin);
     free(o->pipeline);
     free(o->what);
+    bk_strv_free(&o->set);
     memset(o, 0, sizeof(*o));
 }
 
@@ -59,6 +59,15 @@ static void forget(struct bk_duty_file *f, uint64_t id)
     *o = f->items[--f->n];
 }
 
+static bool copy_set(const struct bk_strv *from, struct bk_strv *to)
+{
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < from->n; i++)
+        ok = bk_strv_add(to, from->items[i]) >= 0;
+    return ok;
+}
+
 /* Takes the place of the one with the same id. */
 static int keep(struct bk_duty_file *f, const struct bk_obligation *o, struct bk_err *err)
 {
@@ -71,7 +80,8 @@ static int keep(struct bk_duty_file *f, const struct bk_obligation *o, struct bk
 
     if (more)
         f->items = more;
-    if (!more || !copy.source || !copy.plugin || !copy.pipeline || !copy.what) {
+    if (!more || !copy_set(&o->set, &copy.set) || !copy.source || !copy.plugin || !copy.pipeline ||
+        !copy.what) {
         obligation_release(&copy);
         return bk_nomem(err);
     }
@@ -102,7 +112,7 @@ static int append(struct bk_duty_file *f, json_t *line, struct bk_err *err)
 
 static json_t *to_json(const struct bk_obligation *o)
 {
-    json_t *j = json_object();
+    json_t *j = json_object(), *set = json_array();
 
     bk_json_set_str(j, "op", "oblige");
     bk_json_set_u64(j, "id", o->id);
@@ -110,6 +120,17 @@ static json_t *to_json(const struct bk_obligation *o)
     bk_json_set_str(j, "plugin", o->plugin);
     bk_json_set_str(j, "pipeline", o->pipeline);
     bk_json_set_str(j, "what", o->what);
+    for (size_t i = 0; i < o->set.n; i++)
+        if (json_array_append_new(set, json_string(o->set.items[i])) < 0) {
+            json_decref(set);
+            json_decref(j);
+            return NULL;
+        }
+    if (o->set.n > 0 && json_object_set(j, "set", set) < 0) {
+        json_decref(j);
+        j = NULL;
+    }
+    json_decref(set);
     return j;
 }
 
@@ -194,6 +215,17 @@ int bk_duty_file_new(struct bk_duty_file *ret, struct bk_err *err)
                    dir);
 }
 
+static int read_set(const json_t *list, struct bk_strv *ret, struct bk_err *err)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+
+        if (text && bk_strv_add(ret, text) < 0)
+            return bk_nomem(err);
+    }
+    return BAKE_OK;
+}
+
 /* A line that a crash cut short never counted: its oblige() had not returned. */
 static int read_line(struct bk_duty_file *f, const char *text, size_t n, struct bk_err *err)
 {
@@ -220,7 +252,11 @@ static int read_line(struct bk_duty_file *f, const char *text, size_t n, struct 
     o.plugin = (char *)plugin;
     o.pipeline = (char *)pipeline;
     o.what = (char *)what;
-    return keep(f, &o, err);
+    rc = read_set(json_object_get(j, "set"), &o.set, err);
+    if (rc >= 0)
+        rc = keep(f, &o, err);
+    bk_strv_free(&o.set);
+    return rc;
 }
 
 static int read_all(struct bk_duty_file *f, struct bk_err *err)

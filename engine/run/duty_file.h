@@ -5,11 +5,13 @@
 #define BK_DUTY_FILE_H
 
 #include "base/json.h"
+#include "base/str.h"
 
 struct bk_obligation {
     uint64_t id;
     char *source, *plugin; /* the source's name in the pipeline, and its plugin's */
     char *pipeline;        /* the pipeline file, absolute */
+    struct bk_strv set;    /* options that counted in place of the file's */
     char *what;            /* the plugin's JSON */
 };
 

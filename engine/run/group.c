@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "run/wal.h"
 
 #include <string.h>
 
@@ -13,7 +14,7 @@
 static struct bk_group *find(struct bk_group *groups, size_t n, const struct bk_planned *item)
 {
     for (size_t i = 0; i < n; i++)
-        if (groups[i].source == item->source && bk_streq(groups[i].name, item->component.group))
+        if (groups[i].source == item->source && bk_streq(groups[i].name, item->group))
             return &groups[i];
     return NULL;
 }
@@ -41,12 +42,15 @@ int bk_groups_find(const struct bk_plan *p, bool all, struct bk_group **ret, siz
         bool holds = item->source->ops->hold != NULL;
         struct bk_group *g;
 
-        if (!item->component.group || (!holds && !all))
+        if (!item->group || (!holds && !all))
             continue;
         g = find(groups, n, item);
         if (!g) {
             g = &groups[n++];
-            *g = (struct bk_group){item->source, item->component.group, holds, NULL, 0};
+            *g = (struct bk_group){.source = item->source,
+                                   .name = item->group,
+                                   .own = item->component.group,
+                                   .holds = holds};
         }
         rc = add_item(g, i, err);
     }
@@ -85,6 +89,7 @@ static void init_ctx(struct bk_holding *h, struct bk_cancel *cancel, struct bk_c
     ret->report = on_report;
     ret->report_arg = h;
     bk_duty_attach(h->duty, ret, part);
+    bk_wal_attach(h->session, ret);
 }
 
 /* Adds to what is known already. */
@@ -130,7 +135,7 @@ static int call_hold(struct bk_holding *h, const struct bk_plan *p, const size_t
     init_ctx(h, h->cancel, &ctx);
     if (src->ops->interrupt)
         bk_cancel_subscribe(h->cancel, &sub);
-    rc = src->ops->hold(src->self, &ctx.base, h->group->name, list, n, flags, &result);
+    rc = src->ops->hold(src->self, &ctx.base, h->group->own, list, n, flags, &result);
     if (src->ops->interrupt)
         bk_cancel_unsubscribe(h->cancel, &sub);
     return rc < 0 ? bk_ctx_fail(&ctx, rc, err) : take_facts(h, &ctx, result.facts, err);
@@ -176,7 +181,7 @@ static int call_release(struct bk_holding *h, struct bk_err *err)
     int rc;
 
     init_ctx(h, NULL, &ctx);
-    rc = src->ops->release(src->self, &ctx.base, h->group->name, &result);
+    rc = src->ops->release(src->self, &ctx.base, h->group->own, &result);
     return rc < 0 ? bk_ctx_fail(&ctx, rc, err) : take_facts(h, &ctx, result.facts, err);
 }
 

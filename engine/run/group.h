@@ -7,9 +7,9 @@
 
 struct bk_group {
     struct bk_source *source;
-    const char *name;
-    bool holds;    /* the source has hold() */
-    size_t *items; /* numbers in the plan */
+    const char *name, *own; /* own: as the plugin says */
+    bool holds;             /* the source has hold() */
+    size_t *items;          /* numbers in the plan */
     size_t n_items;
 };
 

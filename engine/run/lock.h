@@ -11,5 +11,7 @@ int bk_state_dir(char **ret, struct bk_err *err);
 
 /* BK_E_LOCKED names the process that has it. *ret_fd: close it to unlock. */
 int bk_lock_pipeline(const char *pipeline, int *ret_fd, struct bk_err *err);
+/* The same for a folder that the logs of a source are received into: <spool>.lock. */
+int bk_lock_spool(const char *spool, const char *source, int *ret_fd, struct bk_err *err);
 
 #endif

@@ -4,6 +4,8 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "match/gitignore.h"
+#include "run/names.h"
+#include "run/wal.h"
 #include "store/comp.h"
 
 #include <string.h>
@@ -28,6 +30,7 @@ static void on_tidy_report(void *arg, int severity, const char *subject, const c
 static void item_release(struct bk_planned *item)
 {
     free(item->name);
+    free(item->group);
     free(item->object);
     free((char *)item->component.name);
     free((char *)item->component.group);
@@ -67,8 +70,6 @@ void bk_plan_release(struct bk_plan *p)
 static int copy_component(const struct bake_component *c, struct bk_source *src,
                           struct bk_planned *ret, struct bk_err *err)
 {
-    const char *name = bk_streq(c->name, ".") ? src->part->name : c->name;
-
     memset(ret, 0, sizeof(*ret));
     ret->source = src;
     ret->component = *c;
@@ -76,14 +77,16 @@ static int copy_component(const struct bake_component *c, struct bk_source *src,
     ret->component.group = bk_strdup(c->group);
     ret->component.fingerprint = bk_strdup(c->fingerprint);
     ret->component.facts = bk_strdup(c->facts);
-    ret->name = bk_strdup(name);
-    if (!ret->name || !ret->component.name || (c->group && !ret->component.group) ||
+    ret->name = c->name ? bk_name_from_source(src->part, c->name) : NULL;
+    ret->group = c->group ? bk_group_from_source(src->part, c->group) : NULL;
+    if ((c->name && (!ret->name || !ret->component.name)) ||
+        (c->group && (!ret->group || !ret->component.group)) ||
         (c->fingerprint && !ret->component.fingerprint) || (c->facts && !ret->component.facts))
         return bk_nomem(err);
-    if (!c->name || !bk_name_ok(name) || (c->kind != BAKE_TREE && c->kind != BAKE_BLOB))
+    if (!c->name || !bk_name_ok(ret->name) || (c->kind != BAKE_TREE && c->kind != BAKE_BLOB))
         return bk_fail(err, BAKE_E_INTERNAL,
                        "source '%s' yields a component that cannot be: '%s' of kind %u",
-                       src->part->name, name ? name : "(none)", c->kind);
+                       src->part->name, c->name ? c->name : "(none)", c->kind);
     return BAKE_OK;
 }
 
@@ -155,6 +158,7 @@ static int tidy(struct bk_session *s, struct bk_duty *duty, struct bk_source *sr
     ctx.report = on_tidy_report;
     ctx.report_arg = s;
     bk_duty_attach(duty, &ctx, src->part);
+    bk_wal_attach(s, &ctx);
     rc = src->ops->tidy(src->self, &ctx.base);
     if (rc < 0)
         rc = bk_ctx_fail(&ctx, rc, &why);
@@ -182,6 +186,7 @@ static int open_source(struct bk_session *s, const struct bk_plan_opts *opts,
     src->ctx.report = on_report;
     src->ctx.report_arg = src;
     bk_duty_attach(opts->duty, &src->ctx, part);
+    bk_wal_attach(s, &src->ctx);
     rc = src->ops->open(&src->ctx.base, part->cfg, &src->self);
     if (rc < 0) {
         src->self = NULL;

@@ -19,8 +19,8 @@ struct bk_source { /* an opened source */
 
 struct bk_planned { /* one component */
     struct bk_source *source;
-    struct bake_component component; /* strings owned by the plan */
-    char *name;                      /* component.name, the "." of plugins filled in */
+    struct bake_component component; /* as the plugin says; strings owned by the plan */
+    char *name, *group;              /* as all others say: see names.h; group may be NULL */
     char *object;                    /* what its data will be called in the backup's folder */
 };
 

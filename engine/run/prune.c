@@ -6,6 +6,7 @@
 #include "run/garbage.h"
 #include "run/retention.h"
 #include "run/sweep.h"
+#include "run/wal_keep.h"
 #include "store/bundle.h"
 #include "store/repo.h"
 
@@ -27,6 +28,7 @@ struct prune {
     int worst;
     uint64_t removed, kept, freed, garbage, garbage_bytes;
     struct bk_swept swept;
+    struct bk_wal_pruned logs;
 };
 
 static void verdict_event(struct prune *p, const struct bk_sink *sink, const struct bk_backup *b,
@@ -207,6 +209,13 @@ static int collect_garbage(struct prune *p, struct side *side, struct bk_err *er
     return rc;
 }
 
+/* Backups that are gone need none; those that would be are to be left out. */
+static int prune_logs(struct prune *p, struct side *side, struct bk_err *err)
+{
+    return bk_wal_prune(p->session, side->sink, side->lease, p->dry_run ? &side->removed : NULL,
+                        p->quiet, &p->logs, err);
+}
+
 static int prune_side(struct prune *p, struct side *side, struct bk_err *err)
 {
     struct bk_store *store = p->session->store;
@@ -216,6 +225,8 @@ static int prune_side(struct prune *p, struct side *side, struct bk_err *err)
         rc = bk_lease_take(side->sink, p->session->host, &side->lease, err);
     if (rc >= 0)
         rc = apply_retention(p, side, err);
+    if (rc >= 0)
+        rc = prune_logs(p, side, err);
     if (rc >= 0)
         rc = collect_garbage(p, side, err);
     if (rc >= 0 && is_repository(p)) {
@@ -333,8 +344,8 @@ static uint64_t bytes_freed(const struct prune *p)
     const struct bk_swept *s = &p->swept;
 
     if (!is_repository(p))
-        return p->freed + p->garbage_bytes;
-    return p->garbage_bytes +
+        return p->freed + p->garbage_bytes + p->logs.bytes;
+    return p->garbage_bytes + p->logs.bytes +
            (s->removed_bytes > s->written_bytes ? s->removed_bytes - s->written_bytes : 0);
 }
 
@@ -349,6 +360,7 @@ static void send_summary(struct prune *p, int rc, uint64_t start_ms)
     bk_json_set_u64(e, "removed", p->removed);
     bk_json_set_u64(e, "bytes_freed", p->session->store ? bytes_freed(p) : 0);
     bk_json_set_u64(e, "garbage_objects", p->garbage);
+    bk_json_set_u64(e, "logs_removed", p->logs.logs);
     if (p->session->store && is_repository(p)) {
         bk_json_set_u64(e, "packs_removed", p->swept.removed);
         bk_json_set_u64(e, "packs_condemned", p->swept.condemned);

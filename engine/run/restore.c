@@ -7,6 +7,7 @@
 #include "run/hands.h"
 #include "run/lanes.h"
 #include "run/restore_group.h"
+#include "run/wal_keep.h"
 
 #include <string.h>
 #include <sys/statvfs.h>
@@ -192,7 +193,7 @@ static int plan_component(struct restore *r, const struct bk_mcomp *c, json_t *l
     json_t *j = json_object();
     int rc = BAKE_OK;
 
-    if (r->opts->paths.n > 0)
+    if (r->opts->paths.n > 0 && c->kind == BAKE_TREE)
         rc = bk_restore_count(&r->env, c, &entries, &bytes, err);
     bk_json_set_str(j, "name", c->name);
     bk_json_set_str(j, "kind", c->kind == BAKE_TREE ? "tree" : "blob");
@@ -204,6 +205,27 @@ static int plan_component(struct restore *r, const struct bk_mcomp *c, json_t *l
     return rc;
 }
 
+static void add_strings(json_t *e, const char *key, const struct bk_strv *v)
+{
+    json_t *list = v->n > 0 ? json_array() : NULL;
+
+    for (size_t i = 0; list && i < v->n; i++)
+        json_array_append_new(list, json_string(v->items[i]));
+    if (list)
+        json_object_set_new(e, key, list);
+}
+
+/* How it is to be done, as it was asked for. */
+static void plan_choices(const struct restore *r, json_t *e)
+{
+    bk_json_set_str(e, "target", r->opts->target);
+    bk_json_set_str(e, "as_database", r->opts->as_name);
+    if (r->opts->at_ns > 0)
+        bk_json_set_time(e, "at", r->opts->at_ns);
+    add_strings(e, "paths", &r->opts->paths);
+    add_strings(e, "set", &r->session->pipeline->set);
+}
+
 static int plan_event(struct restore *r, struct bk_err *err)
 {
     json_t *e = bk_event("plan"), *list = json_array(), *groups = json_array();
@@ -211,7 +233,7 @@ static int plan_event(struct restore *r, struct bk_err *err)
     int rc = BAKE_OK;
 
     bk_json_set_str(e, "id", r->manifest->id);
-    bk_json_set_str(e, "target", r->opts->target);
+    plan_choices(r, e);
     json_object_set_new(e, "components", list);
     json_object_set_new(e, "groups", groups);
     for (size_t i = 0; i < r->n_chosen && rc >= 0; i++)
@@ -307,9 +329,10 @@ static int find_backup(struct restore *r, const struct bk_catalog *catalog, stru
     int rc;
 
     warn_of_newer(r, catalog);
-    if (opts->stack && bk_streq(opts->id, "latest"))
+    rc = bk_wal_find(catalog, opts, &b, err);
+    if (rc == BAKE_END && opts->stack && bk_streq(opts->id, "latest"))
         rc = bk_catalog_latest_with(catalog, opts->stack, opts->at_ns, &b, err);
-    else
+    else if (rc == BAKE_END)
         rc = bk_catalog_find(catalog, opts->id, opts->at_ns, &b, err);
     if (rc < 0)
         return rc;

@@ -8,7 +8,8 @@ struct bk_restore_opts {
     const char *id;            /* "latest", an id, a unique beginning of one */
     int64_t at_ns;             /* > 0: the newest started at or before then */
     struct bk_strv components; /* globs; also "config" and "volume:NAME"; empty: all */
-    struct bk_strv paths;      /* globs over paths within trees; empty: all */
+    struct bk_strv paths;      /* globs over paths within trees; of sources that have parts, over
+                                  those (tables); empty: all */
     const char *target;        /* NULL: back where it came from */
     const char *from;          /* sink to read from, or NULL */
     const char *host;          /* NULL: this one's backups (any, when opened by address) */
@@ -16,6 +17,7 @@ struct bk_restore_opts {
     /* of components that are restored as a group */
     const char *stack; /* only components beneath NAME/; "latest" is the newest that has some */
     const char *as_project; /* restore the one group that is chosen under this name */
+    const char *as_name;    /* restore the one component that is chosen under this name */
     bool skip_stop, skip_start;
     bool undo; /* with stack: put back what its last restore replaced; nothing else counts */
 };

@@ -6,6 +6,25 @@
 
 #include <string.h>
 
+void bk_restore_error(const struct bk_restore_env *env, const char *component,
+                      const struct bk_err *why)
+{
+    const char *id = env->purpose == BAKE_DRILL ? env->manifest->id : NULL;
+
+    if (env->first) {
+        pthread_mutex_lock(&env->first->lock);
+        if (env->first->err.rc == 0)
+            env->first->err = *why;
+        pthread_mutex_unlock(&env->first->lock);
+    }
+    bk_event_backup_error(env->session->reporter, id, component, why);
+}
+
+struct bk_sink *bk_restore_sink(const struct bk_restore_env *env)
+{
+    return env->sink ? env->sink : bk_store_base(env->session->store);
+}
+
 static void on_report(void *arg, int severity, const char *subject, const char *text)
 {
     struct bk_job *job = arg;
@@ -26,7 +45,7 @@ static void lost_file(void *arg, const char *path)
         return;
     bk_fail(&why, BAKE_E_CORRUPT, "'%s' is lost in the damaged part of the component",
             bk_printable(shown, sizeof(shown), path, strlen(path)));
-    bk_event_error(job->session->reporter, job->comp->name, &why);
+    bk_restore_error(job->env, job->comp->name, &why);
 }
 
 /* After put_entry. OK also when only this entry failed (it was reported). */
@@ -137,8 +156,9 @@ static int open_and_copy(struct bk_job *job, struct bk_err *err)
     struct bk_target_opts t = {job->opts->target, env, on_report, job};
     struct bk_store *store = job->session->store;
     /* What is not asked for is not to be fetched ahead. */
-    unsigned flags = job->opts->paths.n > 0 ? BK_COMPR_FEW : 0;
-    int rc = bk_compr_open(store, bk_store_base(store), env->manifest, job->comp, flags,
+    bool few = job->opts->paths.n > 0 && job->comp->kind == BAKE_TREE;
+    unsigned flags = few ? BK_COMPR_FEW : 0;
+    int rc = bk_compr_open(store, bk_restore_sink(env), env->manifest, job->comp, flags,
                            env->cancel, &job->in, err);
 
     if (rc < 0)
@@ -185,7 +205,7 @@ int bk_restore_component(const struct bk_restore_env *env, const struct bk_mcomp
     if (ret->gone) /* what is there no more does not make the others wrong */
         bk_event_note(s->reporter, BAKE_PARTIAL, c->name, NULL, why.text);
     else
-        bk_event_error(s->reporter, c->name, &why);
+        bk_restore_error(env, c->name, &why);
     if (ret->failed > BK_LOST_SHOWN)
         bk_event_note(s->reporter, BAKE_PARTIAL, c->name, NULL,
                       "more files are lost than are named here; the summary counts them");
@@ -221,8 +241,8 @@ int bk_restore_count(const struct bk_restore_env *env, const struct bk_mcomp *c,
     *ret_entries = *ret_bytes = 0;
     if (c->kind != BAKE_TREE || c->status == BK_STATUS_FAILED)
         return BAKE_OK;
-    rc = bk_compr_open(s->store, bk_store_base(s->store), env->manifest, c, BK_COMPR_LIST,
-                       env->cancel, &r, err);
+    rc = bk_compr_open(s->store, bk_restore_sink(env), env->manifest, c, BK_COMPR_LIST, env->cancel,
+                       &r, err);
     if (rc < 0)
         return rc;
     for (;;) {

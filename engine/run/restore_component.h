@@ -4,6 +4,8 @@
 
 #include "run/restore_source.h"
 
+#include <pthread.h>
+
 struct bk_restored {
     uint64_t entries, bytes; /* restored; entries that were there and equal count too */
     uint64_t kept;           /* existing and different: kept */
@@ -15,11 +17,20 @@ struct bk_restored {
     bool undone;             /* its group was not restored: nothing of it is there */
 };
 
+/* The first thing that went wrong, from any thread. */
+struct bk_first {
+    pthread_mutex_t lock;
+    struct bk_err err;
+};
+
 /* What the components of one restore have in common. */
 struct bk_restore_env {
     struct bk_session *session;
     const struct bk_restore_opts *opts;
     const struct bk_manifest *manifest;
+    int purpose;                 /* enum bake_purpose; 0: what the options say */
+    struct bk_sink *sink;        /* read from this one; NULL: the store's base */
+    struct bk_first *first;      /* or NULL */
     struct bk_rsources *sources; /* NULL with a target */
     struct bk_cancel *cancel;
     size_t hands; /* threads that may help with one */
@@ -30,6 +41,10 @@ struct bk_restore_env {
  * ret and was sent as events. */
 int bk_restore_component(const struct bk_restore_env *env, const struct bk_mcomp *c,
                          struct bk_restored *ret, struct bk_err *err);
+/* An "error" event, of the backup too where that goes without saying no longer (a drill). */
+void bk_restore_error(const struct bk_restore_env *env, const char *component,
+                      const struct bk_err *why);
+struct bk_sink *bk_restore_sink(const struct bk_restore_env *env);
 /* One "component" event; status is "ok", "partial", "gone" or "undone". */
 void bk_restored_event(struct bk_reporter *reporter, const struct bk_mcomp *c,
                        const struct bk_restored *res);

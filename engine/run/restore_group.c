@@ -13,6 +13,7 @@ struct job {
     struct bk_restore_env env; /* the verb's, but with a cancel of this group's own */
     struct bk_session *session;
     struct bk_rgroup *g;
+    const char *own; /* the group's name as the plugin says it */
     struct bk_rsource *src;
     struct bk_ctx ctx;
     size_t n;                           /* components that take part */
@@ -42,8 +43,10 @@ static void on_report(void *arg, int severity, const char *subject, const char *
 static void say_error(struct job *job, const struct bk_err *why)
 {
     if (why->rc != BAKE_E_CANCELLED)
-        bk_event_error(job->session->reporter, NULL, why);
+        bk_restore_error(&job->env, NULL, why);
 }
+
+static bool drill(const struct job *job) { return job->env.purpose == BAKE_DRILL; }
 
 static int call_failed(struct job *job, struct bk_ctx *ctx, int rc)
 {
@@ -105,6 +108,7 @@ static int take_part(struct job *job, size_t i, struct bk_err *err)
 
     if (rc < 0)
         return rc;
+    job->own = job->about[k].group;
     job->list[k] = &job->about[k];
     job->at[k] = i;
     job->n++;
@@ -152,7 +156,7 @@ static int work(void *arg, size_t i, struct bk_err *err)
     if (rc >= 0) /* it was said why */
         rc = bk_fail(err, BAKE_E_IO, "component '%s' could not be staged", c->name);
     else if (rc != BAKE_E_CANCELLED)
-        bk_event_error(job->session->reporter, c->name, err);
+        bk_restore_error(&job->env, c->name, err);
     atomic_store(&job->failed, true);
     bk_cancel_fire(job->env.cancel); /* all will be undone: the others need not go on */
     return rc;
@@ -180,7 +184,7 @@ static bool write_stage(struct job *job, uint32_t stage, size_t lanes)
         return go_on(job);
     bk_log(BAKE_LOG_INFO, "group '%s': step %u of %u is fetched and checked", job->g->name,
            stage + 1, job->last + 1);
-    rc = job->src->ops->switch_group(job->src->self, &job->ctx.base, job->g->name);
+    rc = job->src->ops->switch_group(job->src->self, &job->ctx.base, job->own);
     if (rc < 0)
         (void)call_failed(job, &job->ctx, rc);
     return rc >= 0 && go_on(job);
@@ -207,13 +211,13 @@ static bool write_all(struct job *job, size_t lanes)
 
 static int begin(struct job *job, struct bk_err *err)
 {
-    struct bake_restore how = bk_restore_how(job->env.opts, job->env.manifest->id);
+    struct bake_restore how = bk_restore_how(&job->env, job->g->part);
     int rc = bk_rsource_get(job->env.sources, job->g->part, &job->src, err);
 
     if (rc < 0)
         return rc;
     ctx_of(job, job->env.cancel, &job->ctx);
-    rc = job->src->ops->restore_begin(job->src->self, &job->ctx.base, &how, job->g->name, job->list,
+    rc = job->src->ops->restore_begin(job->src->self, &job->ctx.base, &how, job->own, job->list,
                                       job->n, job->stage);
     return rc < 0 ? bk_ctx_fail(&job->ctx, rc, err) : BAKE_OK;
 }
@@ -246,17 +250,16 @@ static void end_good(struct job *job)
 {
     struct bake_result result = {.struct_size = sizeof(result)};
     bool before = atomic_exchange(&job->lacking, false), now;
-    int rc = job->src->ops->restore_end(job->src->self, &job->ctx.base, job->g->name, 1, &result);
+    int rc = job->src->ops->restore_end(job->src->self, &job->ctx.base, job->own, 1, &result);
 
     now = atomic_load(&job->lacking);
     atomic_store(&job->lacking, before || now);
+    job->g->status = BK_RGROUP_OK;
     if (rc < 0) {
         (void)call_failed(job, &job->ctx, rc);
         job->g->status = now ? BK_RGROUP_FAILED : BK_RGROUP_UNDONE;
-        return;
     }
-    job->g->status = BK_RGROUP_OK;
-    keep_facts(job, &result);
+    keep_facts(job, &result); /* of a drill that failed: which checks were met */
 }
 
 /* This must be done, so nothing may break it off any more. */
@@ -266,10 +269,13 @@ static void end_bad(struct job *job)
     struct bk_ctx calm;
     int rc;
 
-    bk_log(BAKE_LOG_INFO, "group '%s': putting everything back as it was", job->g->name);
+    bk_log(BAKE_LOG_INFO,
+           drill(job) ? "group '%s': taking the drill down"
+                      : "group '%s': putting everything back as it was",
+           job->g->name);
     ctx_of(job, NULL, &calm);
     bk_rsource_quiet(job->src);
-    rc = job->src->ops->restore_end(job->src->self, &calm.base, job->g->name, 0, &result);
+    rc = job->src->ops->restore_end(job->src->self, &calm.base, job->own, 0, &result);
     bk_rsource_loud(job->src);
     job->g->status = BK_RGROUP_UNDONE;
     if (rc < 0) {
@@ -302,7 +308,9 @@ static void restore(struct job *job, size_t lanes)
         say_error(job, &why);
         return;
     }
-    bk_log(BAKE_LOG_INFO, "restoring group '%s'", job->g->name);
+    job->g->begun = true;
+    bk_log(BAKE_LOG_INFO, drill(job) ? "group '%s': a drill" : "restoring group '%s'",
+           job->g->name);
     if (look_at_stages(job) < 0 || !write_all(job, lanes))
         end_bad(job);
     else

@@ -20,6 +20,7 @@ struct bk_rgroup {
     size_t n;
     /* what bk_restore_group() finds */
     enum bk_rgroup_status status;
+    bool begun;    /* the plugin has agreed to it */
     json_t *facts; /* of restore_end(); or NULL */
 };
 

@@ -75,32 +75,71 @@ void bk_rgroups_free(struct bk_rgroup *groups, size_t n)
     free(groups);
 }
 
+/* ---- choices ----------------------------------------------------------------------------------
+ */
+
+/* One group, and nothing beside it. */
+static int check_one(const char *flag, const struct bk_rgroup *groups, size_t n, size_t alone,
+                     struct bk_err *err)
+{
+    if (n > 1)
+        return bk_fail(err, BK_E_USAGE,
+                       "'--%s' takes one group, and these are of '%s' and '%s'\n"
+                       "HINT: choose one with --stack or --component",
+                       flag, groups[0].name, groups[1].name);
+    if (alone > 0)
+        return bk_fail(err, BK_E_USAGE,
+                       "'--%s' takes one group and nothing beside it\n"
+                       "HINT: choose one with --stack or --component",
+                       flag);
+    return BAKE_OK;
+}
+
+/* Names below their source's are the source's to give; others stand for something of their own. */
+static int check_as_name(const struct bk_rgroup *g, struct bk_err *err)
+{
+    if (g->part->plugin->source.traits & BAKE_NAMES_BELOW)
+        return BAKE_OK;
+    return bk_fail(err, BK_E_USAGE, "'--as-database' is not for what source '%s' (%s) restores",
+                   g->part->name, g->part->plugin->desc.name);
+}
+
+static int check_paths(const struct bk_rgroup *g, struct bk_err *err)
+{
+    bool parts = g->part->plugin->source.traits & BAKE_HAS_PARTS;
+
+    for (size_t i = 0; i < g->n; i++)
+        if (!parts || g->comps[i]->kind != BAKE_BLOB)
+            return bk_fail(err, BK_E_USAGE,
+                           "'--path' cannot be used with component '%s', since group '%s' is "
+                           "restored as a whole\n"
+                           "HINT: restore to a directory with --target",
+                           g->comps[i]->name, g->name);
+    return BAKE_OK;
+}
+
 int bk_rgroups_check(const struct bk_restore_opts *opts, const struct bk_rgroup *groups, size_t n,
                      size_t alone, struct bk_err *err)
 {
-    if (n == 0 && (opts->as_project || opts->skip_stop || opts->skip_start))
+    const char *flag = opts->as_project   ? "as-project"
+                       : opts->as_name    ? "as-database"
+                       : opts->skip_stop  ? "skip-stop"
+                       : opts->skip_start ? "skip-start"
+                                          : NULL;
+    int rc = BAKE_OK;
+
+    if (n == 0 && flag)
         return bk_fail(err, BK_E_USAGE,
                        "'--%s' is for components that are restored as a group, and none of these "
                        "is",
-                       opts->as_project  ? "as-project"
-                       : opts->skip_stop ? "skip-stop"
-                                         : "skip-start");
-    if (opts->as_project && n > 1)
-        return bk_fail(err, BK_E_USAGE,
-                       "'--as-project' takes one group, and these are of '%s' and '%s'\n"
-                       "HINT: choose one with --stack or --component",
-                       groups[0].name, groups[1].name);
-    if (opts->as_project && alone > 0)
-        return bk_fail(err, BK_E_USAGE,
-                       "'--as-project' takes one group and nothing beside it\n"
-                       "HINT: choose one with --stack or --component");
-    if (n > 0 && opts->paths.n > 0)
-        return bk_fail(err, BK_E_USAGE,
-                       "'--path' cannot be used with component '%s', since group '%s' is restored "
-                       "as a whole\n"
-                       "HINT: restore to a directory with --target",
-                       groups[0].comps[0]->name, groups[0].name);
-    return BAKE_OK;
+                       flag);
+    if (opts->as_project || opts->as_name)
+        rc = check_one(flag, groups, n, alone, err);
+    if (rc >= 0 && opts->as_name)
+        rc = check_as_name(&groups[0], err);
+    for (size_t i = 0; rc >= 0 && i < n && opts->paths.n > 0; i++)
+        rc = check_paths(&groups[i], err);
+    return rc;
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ uint64_t bk_job_add(struct bk_job *job, uint64_t *member, uint64_t n)
 static void failed(struct bk_job *job, const struct bk_err *why)
 {
     bk_job_add(job, &job->ret->failed, 1);
-    bk_event_error(job->session->reporter, job->comp->name, why);
+    bk_restore_error(job->env, job->comp->name, why);
 }
 
 static void kept(struct bk_job *job, const char *path)

@@ -3,9 +3,15 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "run/lock.h"
+#include "run/names.h"
+#include "run/restore_component.h"
+#include "run/wal.h"
 
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 struct rsource {
     struct bk_rsource pub; /* first: what others see */
@@ -21,10 +27,12 @@ struct rsource {
 struct bk_rsources {
     struct bk_session *session;
     struct bk_duty *duty;
-    bool act;
-    int locked;            /* the pipeline's lock, or -1 */
-    pthread_mutex_t lock;  /* over opening */
-    struct rsource *items; /* one per source of the pipeline */
+    bool act, borrowed;     /* borrowed: the duty is somebody else's */
+    int locked;             /* the pipeline's lock, or -1 */
+    char *pipeline;         /* its file, absolute; or NULL */
+    char program[PATH_MAX]; /* our own; "" if nobody knows */
+    pthread_mutex_t lock;   /* over opening */
+    struct rsource *items;  /* one per source of the pipeline */
 };
 
 const struct bk_part *bk_restore_part(const struct bk_pipeline *p, const struct bk_mcomp *c)
@@ -65,7 +73,7 @@ static int begin_duty(struct bk_rsources *all, struct bk_err *err)
     size_t left;
     int rc;
 
-    if (!all->act)
+    if (!all->act || all->borrowed)
         return BAKE_OK;
     if (!acts_on_groups(s->pipeline)) /* other pipelines' */
         return bk_duty_redeem(s->cancel, s->reporter, &left, err);
@@ -73,27 +81,57 @@ static int begin_duty(struct bk_rsources *all, struct bk_err *err)
     return rc < 0 ? rc : bk_duty_begin(s, &all->duty, err);
 }
 
-int bk_rsources_new(struct bk_session *s, bool act, struct bk_rsources **ret, struct bk_err *err)
+/* For what a plugin writes down to be called later. */
+static int find_ourselves(struct bk_rsources *all, struct bk_err *err)
 {
-    struct bk_rsources *all = calloc(1, sizeof(*all));
+    ssize_t n = readlink("/proc/self/exe", all->program, sizeof(all->program) - 1);
+
+    all->program[n > 0 ? n : 0] = '\0';
+    if (all->session->by_address)
+        return BAKE_OK;
+    all->pipeline = bk_path_absolute(all->session->pipeline->file);
+    return all->pipeline ? BAKE_OK : bk_nomem(err);
+}
+
+static int make(struct bk_session *s, const struct bk_rsources *how, struct bk_rsources **ret,
+                struct bk_err *err)
+{
+    struct bk_rsources *all = malloc(sizeof(*all));
     int rc;
 
     if (!all)
         return bk_nomem(err);
+    *all = *how;
     all->session = s;
-    all->act = act;
     all->locked = -1;
     pthread_mutex_init(&all->lock, NULL);
     all->items = calloc(s->pipeline->n_sources + 1, sizeof(*all->items));
     for (size_t i = 0; all->items && i < s->pipeline->n_sources; i++)
         all->items[i].all = all;
-    rc = all->items ? begin_duty(all, err) : bk_nomem(err);
+    rc = all->items ? find_ourselves(all, err) : bk_nomem(err);
+    if (rc >= 0)
+        rc = begin_duty(all, err);
     if (rc < 0) {
         bk_rsources_free(all);
         return rc;
     }
     *ret = all;
     return BAKE_OK;
+}
+
+int bk_rsources_new(struct bk_session *s, bool act, struct bk_rsources **ret, struct bk_err *err)
+{
+    const struct bk_rsources how = {.act = act};
+
+    return make(s, &how, ret, err);
+}
+
+int bk_rsources_within(struct bk_session *s, struct bk_duty *duty, struct bk_rsources **ret,
+                       struct bk_err *err)
+{
+    const struct bk_rsources how = {.act = true, .borrowed = true, .duty = duty};
+
+    return make(s, &how, ret, err);
 }
 
 static void close_source(struct rsource *r)
@@ -112,9 +150,11 @@ void bk_rsources_free(struct bk_rsources *all)
         return;
     for (size_t i = 0; all->items && i < all->session->pipeline->n_sources; i++)
         close_source(&all->items[i]);
-    bk_duty_end(all->duty);
+    if (!all->borrowed)
+        bk_duty_end(all->duty);
     bk_close_p(&all->locked);
     free(all->items);
+    free(all->pipeline);
     pthread_mutex_destroy(&all->lock);
     free(all);
 }
@@ -174,6 +214,7 @@ void bk_rsource_ctx(struct bk_rsource *src, struct bk_cancel *cancel, struct bk_
     va_end(ap);
     bk_ctx_init(ret, cancel, "%s", label);
     bk_duty_attach(r->all->duty, ret, src->part);
+    bk_wal_attach(r->all->session, ret);
 }
 
 /* What it kept elsewhere and cannot remove now is no reason not to restore. */
@@ -235,31 +276,52 @@ int bk_rsource_get(struct bk_rsources *all, const struct bk_part *part, struct b
 int bk_restore_describe(const struct bk_part *part, const struct bk_mcomp *c,
                         struct bake_component *ret, char **ret_facts, struct bk_err *err)
 {
-    char *facts = c->facts ? json_dumps(c->facts, JSON_COMPACT) : NULL;
+    const char *name = bk_name_to_source(part, c->name);
+    const char *group = c->group ? bk_group_to_source(part, c->group) : NULL;
+    char *facts = NULL;
 
-    if (c->facts && !facts)
+    if (!name || (c->group && !group))
+        return bk_fail(err, BAKE_E_CORRUPT,
+                       "component '%s' of group '%s' cannot be of source '%s', as the backup says",
+                       c->name, c->group ? c->group : "", part->name);
+    if (c->facts && !(facts = json_dumps(c->facts, JSON_COMPACT)))
         return bk_nomem(err);
     memset(ret, 0, sizeof(*ret));
     ret->struct_size = sizeof(*ret);
-    ret->name = bk_streq(c->name, part->name) ? "." : c->name;
-    ret->group = c->group;
+    ret->name = name;
+    ret->group = group;
     ret->kind = c->kind;
     ret->size_hint = c->bytes_in;
     ret->fingerprint = c->fingerprint;
     ret->facts = facts;
+    ret->flags = c->unordered ? BAKE_UNORDERED : 0;
     *ret_facts = facts;
     return BAKE_OK;
 }
 
-struct bake_restore bk_restore_how(const struct bk_restore_opts *opts, const char *backup)
+struct bake_restore bk_restore_how(const struct bk_restore_env *env, const struct bk_part *part)
 {
+    const struct bk_restore_opts *opts = env->opts;
+    uint32_t traits = part->plugin->source.traits;
     struct bake_restore how = {.struct_size = sizeof(how), .purpose = BAKE_RESTORE};
 
-    how.purpose = opts->dry_run ? BAKE_INSPECT : BAKE_RESTORE;
+    if (env->purpose)
+        how.purpose = env->purpose;
+    else if (opts->dry_run)
+        how.purpose = BAKE_INSPECT;
     how.force = opts->force;
     how.flags = (opts->skip_stop ? BAKE_RESTORE_KEEP_RUNNING : 0) |
                 (opts->skip_start ? BAKE_RESTORE_KEEP_STOPPED : 0);
-    how.backup = backup;
+    how.backup = env->manifest->id;
     how.as_group = opts->as_project;
+    how.as_name = opts->as_name;
+    if (traits & BAKE_HAS_PARTS && opts->paths.n > 0)
+        how.parts = (const char *const *)opts->paths.items;
+    if (traits & BAKE_HAS_LOGS && opts->at_ns > 0)
+        how.at_ns = opts->at_ns;
+    if (env->sources) {
+        how.pipeline = env->sources->pipeline;
+        how.program = env->sources->program[0] ? env->sources->program : NULL;
+    }
     return how;
 }

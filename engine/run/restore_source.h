@@ -20,9 +20,15 @@ const struct bk_part *bk_restore_part(const struct bk_pipeline *p, const struct 
 /* Is it restored together with the others of its group? */
 bool bk_restore_grouped(const struct bk_pipeline *p, const struct bk_mcomp *c);
 
+struct bk_restore_env;
+
 /* act: something will be changed, so this takes the pipeline's lock and redeems what is owed, if
  * any source can hold or restore groups. Without it oblige() fails, so nothing can be changed. */
 int bk_rsources_new(struct bk_session *s, bool act, struct bk_rsources **ret, struct bk_err *err);
+/* The same, to act, as a part of a verb that has done so already. duty: that verb's; may be NULL.
+ */
+int bk_rsources_within(struct bk_session *s, struct bk_duty *duty, struct bk_rsources **ret,
+                       struct bk_err *err);
 void bk_rsources_free(struct bk_rsources *all); /* NULL is fine */
 
 /* Opens it at the first call; any thread. A failure is the same at every call. */
@@ -36,11 +42,11 @@ void bk_rsource_loud(struct bk_rsource *src);
 void bk_rsource_ctx(struct bk_rsource *src, struct bk_cancel *cancel, struct bk_ctx *ret,
                     const char *label_fmt, ...) BAKE_PRINTF(4, 5);
 
-/* The component as the plugin is to see it. Its name, group and fingerprint are c's; *ret_facts is
+/* The component as the plugin is to see it, under its own names. Its strings are c's; *ret_facts is
  * to be freed after it. */
 int bk_restore_describe(const struct bk_part *part, const struct bk_mcomp *c,
                         struct bake_component *ret, char **ret_facts, struct bk_err *err);
-/* How the restore is to be done, for the plugin. */
-struct bake_restore bk_restore_how(const struct bk_restore_opts *opts, const char *backup);
+/* How the restore is to be done, for the plugin; lives as long as env's members. */
+struct bake_restore bk_restore_how(const struct bk_restore_env *env, const struct bk_part *part);
 
 #endif

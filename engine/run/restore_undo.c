@@ -1,6 +1,8 @@
 /* restore --undo: back to what a good restore of a group replaced. */
 #include "run/restore_group.h"
 
+#include "run/names.h"
+
 static void on_report(void *arg, int severity, const char *subject, const char *text)
 {
     struct bk_session *s = arg;
@@ -22,16 +24,23 @@ static void group_event(const struct bk_restore_env *env, const struct bk_part *
 /* BAKE_END: it keeps nothing of that group. */
 static int undo_in(const struct bk_restore_env *env, const struct bk_part *part, struct bk_err *err)
 {
+    const char *group = bk_group_to_source(part, env->opts->stack);
     struct bk_rsource *src;
     struct bk_ctx ctx;
-    int rc = bk_rsource_get(env->sources, part, &src, err);
+    int rc;
+
+    if (!group) {
+        (void)bk_fail(err, BAKE_E_NOTFOUND, "no source has a group '%s'", env->opts->stack);
+        return BAKE_END;
+    }
+    rc = bk_rsource_get(env->sources, part, &src, err);
 
     if (rc < 0)
         return rc;
     bk_rsource_ctx(src, env->session->cancel, &ctx, "group '%s'", env->opts->stack);
     ctx.report = on_report;
     ctx.report_arg = env->session;
-    rc = src->ops->undo_group(src->self, &ctx.base, env->opts->stack);
+    rc = src->ops->undo_group(src->self, &ctx.base, group);
     if (rc < 0)
         (void)bk_ctx_fail(&ctx, rc, err);
     if (rc == BAKE_E_NOTFOUND)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "config/env.h"
+#include "run/wal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,14 +19,15 @@ static bool is_address(const char *target)
     return strstr(target, "://") || (stat(target, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
-static int load_file(struct bk_session *s, const char *target, unsigned flags, struct bk_err *err)
+static int load_file(struct bk_session *s, const char *target, unsigned flags,
+                     const struct bk_strv *set, struct bk_err *err)
 {
     struct bk_diags *diags;
     int rc = bk_diags_new(target, &diags, err);
 
     if (rc < 0)
         return rc;
-    rc = bk_pipeline_load(s->registry, target, flags, diags, &s->pipeline, err);
+    rc = bk_pipeline_load_set(s->registry, target, flags, set, diags, &s->pipeline, err);
     bk_diags_print(diags);
     bk_diags_free(diags);
     /* Libraries and children read AWS_*, PG* and their like from the environment itself. */
@@ -52,11 +54,19 @@ static int open_address(struct bk_session *s, const char *target, struct bk_err 
 int bk_session_open(const char *target, unsigned flags, struct bk_cancel *cancel,
                     struct bk_reporter *reporter, struct bk_session *ret, struct bk_err *err)
 {
+    return bk_session_open_set(target, flags, NULL, cancel, reporter, ret, err);
+}
+
+int bk_session_open_set(const char *target, unsigned flags, const struct bk_strv *set,
+                        struct bk_cancel *cancel, struct bk_reporter *reporter,
+                        struct bk_session *ret, struct bk_err *err)
+{
     int rc;
 
     memset(ret, 0, sizeof(*ret));
     ret->cancel = cancel;
     ret->reporter = reporter;
+    bk_wal_init(ret);
     if (gethostname(ret->host, sizeof(ret->host) - 1) < 0 || !ret->host[0])
         memcpy(ret->host, "localhost", sizeof("localhost"));
     rc = bk_registry_new(&ret->registry, err);
@@ -66,7 +76,7 @@ int bk_session_open(const char *target, unsigned flags, struct bk_cancel *cancel
     if ((flags & BK_LOAD_STORE) && !ret->by_address && is_missing_store(target))
         rc = bk_fail(err, BK_E_NOSTORE, "there is no store and no pipeline file '%s'", target);
     else if (!ret->by_address)
-        rc = load_file(ret, target, flags, err);
+        rc = load_file(ret, target, flags, set, err);
     else if (!(flags & BK_LOAD_STORE))
         rc = bk_fail(err, BK_E_USAGE, "'%s' is a store's address, not a pipeline file", target);
     else
@@ -74,6 +84,39 @@ int bk_session_open(const char *target, unsigned flags, struct bk_cancel *cancel
     if (rc < 0)
         bk_session_close(ret);
     return rc;
+}
+
+static void first_error(void *arg, const char *file, struct bk_pos at, bool is_error,
+                        const char *text)
+{
+    struct bk_err *err = arg;
+
+    if (is_error && !err->text[0])
+        (void)bk_fail(err, BAKE_E_CONFIG, "%s:%d:%d: %s", file, at.line, at.col, text);
+}
+
+int bk_session_load_sources(struct bk_session *s, struct bk_err *err)
+{
+    struct bk_pipeline *p = NULL;
+    struct bk_diags *diags;
+    int rc;
+
+    if (s->by_address)
+        return BAKE_END;
+    rc = bk_diags_new(s->pipeline->file, &diags, err);
+    if (rc < 0)
+        return rc;
+    rc = bk_pipeline_load(s->registry, s->pipeline->file, BK_LOAD_ALL, diags, &p, err);
+    if (rc == BAKE_E_CONFIG && !err->text[0])
+        bk_diags_each(diags, first_error, err);
+    bk_diags_free(diags);
+    if (rc >= 0 && (rc = bk_env_export(p->env, err)) < 0)
+        bk_pipeline_free(p);
+    if (rc < 0)
+        return rc;
+    bk_pipeline_free(s->pipeline);
+    s->pipeline = p;
+    return BAKE_OK;
 }
 
 int bk_session_open_store(struct bk_session *s, enum bk_store_mode mode, const char *from,

@@ -86,7 +86,7 @@ static int open_writer(struct bk_target *t, const struct bk_mcomp *c,
                        const struct bk_target_opts *opts, struct bk_rsource *src, bool *ret_gone,
                        struct bk_err *err)
 {
-    struct bake_restore how = bk_restore_how(opts->env->opts, opts->env->manifest->id);
+    struct bake_restore how = bk_restore_how(opts->env, src->part);
     int rc = bk_restore_describe(src->part, c, &t->component, &t->facts, err);
 
     if (rc < 0)

@@ -8,7 +8,9 @@
 
 #include <string.h>
 
-#define RECORD_LIMIT (1u << 20)
+#define RECORD_LIMIT  (16u << 20)
+#define VERIFY_RECORD "-verify.json"
+#define DRILL_RECORD  "-drill.json"
 
 struct names { /* what a listing of backups/ found */
     struct bk_strv ids, records;
@@ -18,7 +20,7 @@ struct names { /* what a listing of backups/ found */
     int rc;
 };
 
-/* "backups/<id>/manifest.json" and "backups/<id>/records/<time>-verify.json" count. */
+/* "backups/<id>/manifest.json" and "backups/<id>/records/<time>-verify.json" (or drill) count. */
 static int collect(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
 {
     struct names *names = arg;
@@ -33,7 +35,8 @@ static int collect(void *arg, const char *name, uint64_t size, int64_t mtime_ns)
 
         if (!copy || (bk_id_ok(copy) && bk_strv_add(&names->ids, copy) < 0))
             names->rc = BAKE_E_NOMEM;
-    } else if (bk_starts(slash + 1, BK_RECORDS) && bk_ends(name, "-verify.json")) {
+    } else if (bk_starts(slash + 1, BK_RECORDS) &&
+               (bk_ends(name, VERIFY_RECORD) || bk_ends(name, DRILL_RECORD))) {
         if (bk_strv_add(&names->records, name) < 0)
             names->rc = BAKE_E_NOMEM;
     } else if (bk_streq(slash + 1, BK_SUMS_NAME)) {
@@ -125,6 +128,7 @@ static void backup_release(struct bk_backup *b)
 {
     free(b->id);
     free(b->verified);
+    json_decref(b->drill);
     bk_strv_free(&b->missing);
     bk_manifest_free(b->manifest);
     bk_foreign_free(b->foreign);
@@ -185,34 +189,65 @@ static int judge(struct bk_catalog *c, struct bk_err *err)
     return BAKE_OK;
 }
 
+static int add_verified(struct bk_backup *b, const json_t *j, struct bk_err *err)
+{
+    const char *level = "?", *result = "?", *time = "?";
+
+    (void)bk_json_opt_str(j, "record", "level", &level, NULL);
+    (void)bk_json_opt_str(j, "record", "result", &result, NULL);
+    (void)bk_json_opt_str(j, "record", "time", &time, NULL);
+    free(b->verified);
+    b->verified = bk_asprintf("%s %s %s", level, result, time);
+    return b->verified ? BAKE_OK : bk_nomem(err);
+}
+
+static int add_record(struct bk_sink *sink, const char *name, struct bk_backup *b,
+                      struct bk_err *err)
+{
+    struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
+    json_t *j BK_JSON = NULL;
+
+    if (bk_sink_get(sink, name, RECORD_LIMIT, &text, NULL) < 0 ||
+        bk_json_unseal(text.data, text.len, "record", &j, NULL) < 0)
+        return BAKE_OK;
+    if (bk_ends(name, VERIFY_RECORD))
+        return add_verified(b, j, err);
+    json_decref(b->drill);
+    b->drill = json_incref(j);
+    (void)json_object_del(b->drill, "sha256"); /* the file's own */
+    return BAKE_OK;
+}
+
 static int add_records(struct bk_sink *sink, struct bk_catalog *c, struct bk_strv *records,
                        struct bk_err *err)
 {
-    bk_strv_sort(records); /* by id, then time: the last one of an id is the newest */
-    for (size_t i = 0; i < records->n; i++) {
-        struct bk_buf text BK_CLEANUP(bk_buf_free) = BK_BUF_INIT;
-        json_t *j BK_JSON = NULL;
-        const char *level = "?", *result = "?", *time = "?", *id = records->items[i];
-        size_t n = strcspn(id += strlen(BK_BACKUPS), "/");
+    int rc = BAKE_OK;
 
-        if (bk_sink_get(sink, records->items[i], RECORD_LIMIT, &text, NULL) < 0 ||
-            bk_json_unseal(text.data, text.len, "record", &j, NULL) < 0)
-            continue;
-        (void)bk_json_opt_str(j, "record", "level", &level, NULL);
-        (void)bk_json_opt_str(j, "record", "result", &result, NULL);
-        (void)bk_json_opt_str(j, "record", "time", &time, NULL);
-        for (size_t k = 0; k < c->n; k++) {
+    bk_strv_sort(records); /* by id, then time: the last one of an id is the newest */
+    for (size_t i = 0; i < records->n && rc >= 0; i++) {
+        const char *id = records->items[i] + strlen(BK_BACKUPS);
+        size_t n = strcspn(id, "/");
+
+        for (size_t k = 0; k < c->n && rc >= 0; k++) {
             struct bk_backup *b = &c->backups[k];
 
-            if (strncmp(b->id, id, n) != 0 || b->id[n])
-                continue;
-            free(b->verified);
-            b->verified = bk_asprintf("%s %s %s", level, result, time);
-            if (!b->verified)
-                return bk_nomem(err);
+            if (strncmp(b->id, id, n) == 0 && !b->id[n])
+                rc = add_record(sink, records->items[i], b, err);
         }
     }
-    return BAKE_OK;
+    return rc;
+}
+
+const char *bk_backup_drill(const struct bk_backup *b, const char **ret_time)
+{
+    const char *result = NULL;
+
+    *ret_time = "";
+    if (b->drill) {
+        (void)bk_json_opt_str(b->drill, "record", "result", &result, NULL);
+        (void)bk_json_opt_str(b->drill, "record", "time", ret_time, NULL);
+    }
+    return result;
 }
 
 static int note_bundles(const struct bk_backup *b, struct names *names, struct bk_err *err)

@@ -21,6 +21,7 @@ struct bk_backup {                /* one id that has a manifest; or a foreign ar
     struct bk_manifest *manifest; /* NULL when it is damaged or too new, or foreign: see below */
     struct bk_err damage;         /* why, then */
     char *verified;         /* newest verify record: "read ok 2025-11-05T12:00:00Z", or NULL */
+    json_t *drill;          /* newest drill record, or NULL */
     bool good;              /* whole, and nothing is missing against the good one before */
     struct bk_strv missing; /* components that the good one before had and this has not */
 };
@@ -65,6 +66,9 @@ int bk_catalog_find(const struct bk_catalog *c, const char *id, int64_t before_n
  * archive of exactly that stack. before_ns and failures as above. */
 int bk_catalog_latest_with(const struct bk_catalog *c, const char *stack, int64_t before_ns,
                            const struct bk_backup **ret, struct bk_err *err);
+
+/* Of the newest drill: "ok" or "failed", and when; NULL and "": there was none. */
+const char *bk_backup_drill(const struct bk_backup *b, const char **ret_time);
 
 /* Puts records/<time>-<kind>.json beside a backup; `facts` gains id, kind and time. */
 int bk_record_put(struct bk_sink *sink, const char *id, const char *kind, json_t *facts,

@@ -104,6 +104,8 @@ static json_t *comp_json(const struct bk_mcomp *c)
 
     bk_json_set_str(j, "name", c->name);
     bk_json_set_str(j, "kind", c->kind == BAKE_TREE ? "tree" : "blob");
+    if (c->unordered)
+        bk_json_set_bool(j, "unordered", true);
     bk_json_set_str(j, "status", bk_status_name(c->status));
     bk_json_set_str(j, "error", c->error);
     bk_json_set_str(j, "group", c->group);

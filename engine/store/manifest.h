@@ -41,6 +41,7 @@ const char *bk_status_name(enum bk_status s); /* "ok", "partial", "failed" */
 struct bk_mcomp {                         /* a component as the manifest has it */
     char *name, *group, *source, *plugin; /* group may be NULL */
     uint32_t kind;                        /* enum bake_component_kind */
+    int unordered;                        /* a tree whose entries are not in the order of paths */
     enum bk_status status;
     char *error; /* why it failed; else NULL */
     char *hint;  /* what to do about that, or NULL: said, but not kept */

@@ -182,6 +182,7 @@ static int parse_comp(const struct ctx *x, const json_t *j, const struct bk_mani
         return bk_fail(x->err, BAKE_E_CORRUPT, "%s: '%s' cannot be a component's name", x->what,
                        c->name);
     if ((rc = parse_kind(x, j, c)) < 0 || (rc = parse_numbers(x, j, c)) < 0 ||
+        (rc = bk_json_opt_bool(j, x->what, "unordered", &c->unordered, x->err)) < 0 ||
         (rc = copy_opt_str(x, j, "error", &c->error)) < 0 ||
         (rc = copy_opt_str(x, j, "group", &c->group)) < 0 ||
         (rc = copy_str(x, j, "source", &c->source)) < 0 ||

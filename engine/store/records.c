@@ -11,6 +11,7 @@ struct bk_records {
     size_t at;
     const char *last; /* the path of the entry that was given last, within bytes; or NULL */
     char *behind;     /* after damage: what comes must be behind this path ("": anything) */
+    bool unordered;   /* then in no order */
 };
 
 int bk_records_new(struct bk_fetch *f, const struct bk_refs *tree, uint64_t ahead,
@@ -29,6 +30,8 @@ int bk_records_new(struct bk_fetch *f, const struct bk_refs *tree, uint64_t ahea
     *ret = r;
     return BAKE_OK;
 }
+
+void bk_records_unordered(struct bk_records *r) { r->unordered = true; }
 
 void bk_records_free(struct bk_records *r)
 {
@@ -53,12 +56,12 @@ static int lose(struct bk_records *r, int rc, struct bk_err *err)
     return rc;
 }
 
-/* True: all of it is records, whose paths ascend from `behind` on. */
-static bool resumes(const void *data, size_t n, const char *behind)
+/* True: all of it is records, whose paths ascend from `behind` on, if they are to. */
+static bool resumes(const struct bk_records *r, const void *data, size_t n)
 {
     struct bk_reader in = bk_reader_of(data, n);
     struct bk_stored_entry e = {.flags = 0};
-    const char *last = *behind ? behind : NULL;
+    const char *last = *r->behind ? r->behind : NULL;
     bool ok = n > 0;
 
     while (ok && in.p < in.end) {
@@ -66,7 +69,7 @@ static bool resumes(const void *data, size_t n, const char *behind)
         const void *record = bk_get_bytes(&in, &n_record);
 
         ok = record && bk_entry_parse(record, n_record, &e, NULL) == BAKE_OK &&
-             (!last || bk_path_order(last, e.e.path) < 0);
+             (!last || r->unordered || bk_path_order(last, e.e.path) < 0);
         if (ok)
             last = e.e.path;
     }
@@ -83,7 +86,7 @@ static int more(struct bk_records *r, struct bk_err *err)
 
     do {
         rc = bk_streamr_pull(r->stream, &data, &n, err);
-    } while (rc == BAKE_OK && r->behind && !resumes(data, n, r->behind));
+    } while (rc == BAKE_OK && r->behind && !resumes(r, data, n));
     if (rc == BAKE_END && left > 0)
         rc = bk_fail(err, BAKE_E_CORRUPT, "a tree's records are cut");
     if (rc != BAKE_OK)

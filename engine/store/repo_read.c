@@ -392,6 +392,10 @@ static int open_tree(struct repo_reader *r, struct bk_err *err)
 
     if (rc >= 0 && !(r->flags & (BK_COMPR_FEW | BK_COMPR_LIST)))
         rc = bk_records_new(r->fetch, &r->comp->stream, 0, &r->scout, err);
+    if (r->comp->unordered && r->records)
+        bk_records_unordered(r->records);
+    if (r->comp->unordered && r->scout)
+        bk_records_unordered(r->scout);
     if (rc >= 0 && r->flags & BK_COMPR_RAW)
         rc = bk_tarw_new(on_tar, r, &r->tar, err);
     return rc;

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "store/chunker.h"
 #include "store/layout.h"
+#include "store/wal.h"
 
 #include <string.h>
 
@@ -120,16 +121,18 @@ static int stop_at_first(void *arg, const char *name, uint64_t size, int64_t mti
 /* A store without its bakengine.json must not be taken for an empty place. */
 static int check_empty(struct bk_sink *sink, struct bk_err *err)
 {
-    bool any = false;
-    int rc = bk_sink_list(sink, BK_BACKUPS, stop_at_first, &any, err);
+    bool backups = false, logs = false;
+    int rc = bk_sink_list(sink, BK_BACKUPS, stop_at_first, &backups, err);
 
+    if (rc >= 0 && !backups)
+        rc = bk_sink_list(sink, BK_WAL, stop_at_first, &logs, err);
     if (rc < 0)
         return rc;
-    if (any)
+    if (backups || logs)
         return bk_fail(err, BAKE_E_CORRUPT,
-                       "%s: '%s' is missing, but there are backups\n"
+                       "%s: '%s' is missing, but there are %s\n"
                        "HINT: bring the file back from a mirror, or give the sink an empty place",
-                       sink->label, BK_INFO_NAME);
+                       sink->label, BK_INFO_NAME, backups ? "backups" : "logs");
     return BAKE_OK;
 }
 

@@ -32,6 +32,8 @@ int bk_refs_each(struct bk_fetch *f, const struct bk_refs *refs,
 struct bk_records;
 int bk_records_new(struct bk_fetch *f, const struct bk_refs *tree, uint64_t ahead,
                    struct bk_records **ret, struct bk_err *err);
+/* Its entries are not in the order of their paths: after damage any whole records count. */
+void bk_records_unordered(struct bk_records *r);
 /* The next entry; lives until the next call. OK | BAKE_END. After damage (bk_fetch_is_damage) the
  * next call goes on behind it, where chunks are found that are whole records of later paths. */
 int bk_records_next(struct bk_records *r, struct bk_stored_entry *ret, struct bk_err *err);

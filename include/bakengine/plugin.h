@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 #define BAKE_ABI_MAJOR 1 /* part of the entry symbol; a new major may break */
-#define BAKE_ABI_MINOR 1 /* +1 for every appended member, option type or op */
+#define BAKE_ABI_MINOR 2 /* +1 for every appended member, option type or op */
 
 /* ---- results: the values are pinned; 0 and 1 are not errors --------------------------------- */
 
@@ -76,6 +76,18 @@ struct bake_host {
      * this returns OK nothing may be changed. */
     int (*oblige)(struct bake_ctx *, const char *what, uint64_t *id);
     int (*redeemed)(struct bake_ctx *, uint64_t id); /* it is undone, or need not be any more */
+
+    /* Since 1.2; sources only: the store's log archive, where a database's own logs stand (WAL
+     * segments, binary logs). `stream` is whose they are (letters, digits, '-', '_', '.'), `name`
+     * is theirs, with at most one '/'. Files at `path` are whole. From any thread. */
+    /* Stored, durably, in the sinks; one that is there with the same bytes is OK, with others
+     * BAKE_E_EXISTS. */
+    int (*log_put)(struct bake_ctx *, const char *stream, const char *name, const char *path);
+    /* Makes the file (new, mode 0600). BAKE_E_NOTFOUND. */
+    int (*log_get)(struct bake_ctx *, const char *stream, const char *name, const char *path);
+    /* Each name of a stream, ascending; each() returns non-zero to stop, which is returned. */
+    int (*log_list)(struct bake_ctx *, const char *stream,
+                    int (*each)(void *arg, const char *name, uint64_t size), void *arg);
 };
 
 struct bake_ctx {
@@ -146,7 +158,11 @@ struct bake_component { /* what is backed up and restored by itself */
     uint64_t size_hint;      /* bytes; 0: unknown */
     const char *fingerprint; /* equal to the parent's: unchanged, not read; or NULL */
     const char *facts;       /* a JSON object for the manifest: versions, labels; or NULL */
+    uint32_t flags;          /* since 1.2 */
 };
+
+/* bake_component.flags */
+#define BAKE_UNORDERED (1u << 0) /* a tree whose entries come as they come: all are read */
 
 struct bake_result { /* the engine zeroes it and sets struct_size */
     size_t struct_size;
@@ -211,7 +227,31 @@ struct bake_restore {
     uint32_t flags;
     const char *backup;   /* the backup's id */
     const char *as_group; /* restore the group under this name; or NULL */
+    /* since 1.2 */
+    const char *as_name; /* restore the only component chosen under this name; or NULL */
+    const char *const
+        *parts;           /* only these parts of the blobs (tables), globs, NULL-ended; or NULL */
+    int64_t at_ns;        /* the state of this moment, with the help of logs; 0: as backed up */
+    const char *pipeline; /* its file; or NULL */
+    const char *program;  /* the engine's own path, for what has to call it later */
 };
+
+/* bake_source_ops.traits */
+#define BAKE_NAMES_BELOW                                                                           \
+    (1u << 0) /* components and groups are named below the source's name: the                      \
+                 plugin says "x", all else says "<source>/x" */
+#define BAKE_INSPECTS                                                                              \
+    (1u << 1) /* verification: a writer with BAKE_INSPECT only looks whether what                  \
+                 it is given is sound; commit() says. Nothing is changed, nothing                  \
+                 outside is needed, and it does so without restore_begin() */
+#define BAKE_DRILLS                                                                                    \
+    (1u << 2)                    /* restores with BAKE_DRILL: the same calls as a restore, into        \
+                                    something thrown away at the end; restore_end() proves and reports \
+                                    what it found in facts */
+#define BAKE_HAS_PARTS (1u << 3) /* bake_restore.parts */
+#define BAKE_HAS_LOGS                                                                              \
+    (1u << 4) /* bake_restore.at_ns: a component's facts hold "wal": {"stream",                    \
+                 "from": the first name needed, "end": RFC 3339} */
 
 /* hold(): flags */
 #define BAKE_HOLD_PREVIEW (1u << 0) /* only say in ret->facts what would be done */
@@ -259,7 +299,7 @@ struct bake_source_ops {
     void (*interrupt)(void *self); /* optional; any thread; only wakes a blocked call */
     void (*close)(void *self);
 
-    /* ---- since 1.1: groups. Optional; hold, release and redeem together. ---- */
+    /* ---- since 1.1: groups. Optional; hold and release together, with redeem. ---- */
 
     /* Makes what the chosen components of a group are read from stand still, until release(). All
      * are read in between. A failure is that of all of them; release() is called then too. facts:
@@ -290,11 +330,19 @@ struct bake_source_ops {
     int (*switch_group)(void *self, struct bake_ctx *, const char *group);
     /* good: all was written: takes into use what is not yet, makes the group run (or stand) as it
      * should and checks it. If that fails, or !good (ctx then is not cancelled: it must be done):
-     * data and state are put back as they were before restore_begin(). */
+     * data and state are put back as they were before restore_begin(). Facts count either way. */
     int (*restore_end)(void *self, struct bake_ctx *, const char *group, int good,
                        struct bake_result *ret);
     /* Optional: puts back what a good restore of the group replaced, while it is still kept. */
     int (*undo_group)(void *self, struct bake_ctx *, const char *group);
+
+    /* ---- since 1.2 ---- */
+    uint32_t traits;
+    /* Optional. At the end of a run, once all is read: puts what logs there are by log_put(). */
+    int (*logs_pull)(void *self, struct bake_ctx *);
+    /* Optional: `bakengine wal-receive`. Puts logs as they are written, until cancelled. `spool`
+     * is a directory of its own, kept from one call to the next. */
+    int (*logs_follow)(void *self, struct bake_ctx *, const char *spool);
 };
 
 /* ---- transforms ------------------------------------------------------------------------------ */

@@ -241,9 +241,15 @@ static int complete(struct put *p)
 static int exists(struct put *p)
 {
     struct stat st;
+    int e;
 
     if (fstatat(p->dir, local_base(p->name), &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
         return fail(p, S_ISDIR(st.st_mode) ? EISDIR : ELOOP, "write");
+    /* Whoever put it may have been killed before this; who finds that it has these very bytes takes
+     * it for stored. */
+    e = local_sync_dir(p->s, p->dir);
+    if (e < 0)
+        return fail(p, -e, "fsync the directory of");
     p->rc = bake_fail(p->ctx, BAKE_E_EXISTS, "'%s/%s' exists already", p->s->root, p->name);
     return p->rc;
 }

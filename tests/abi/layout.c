@@ -8,6 +8,7 @@
 #define MINOR_0(st, size)                                                                          \
     _Static_assert(sizeof(void *) != 8 || sizeof(struct st) >= (size), #st " shrank")
 #define MINOR_1(st, size) MINOR_0(st, size)
+#define MINOR_2(st, size) MINOR_0(st, size)
 #define FIXED(st, size)                                                                            \
     _Static_assert(sizeof(void *) != 8 || sizeof(struct st) == (size), #st " changed its size")
 #define IS(name, value) _Static_assert((name) == (value), #name " changed its value")
@@ -25,6 +26,10 @@ AT(bake_host, sleep_ms, 56);
 MINOR_1(bake_host, 80);
 AT(bake_host, oblige, 64);
 AT(bake_host, redeemed, 72);
+MINOR_2(bake_host, 104);
+AT(bake_host, log_put, 80);
+AT(bake_host, log_get, 88);
+AT(bake_host, log_list, 96);
 
 /* bake_ctx: engine-private members follow the first */
 AT(bake_ctx, host, 0);
@@ -62,6 +67,8 @@ AT(bake_component, kind, 24);
 AT(bake_component, size_hint, 32);
 AT(bake_component, fingerprint, 40);
 AT(bake_component, facts, 48);
+MINOR_2(bake_component, 64);
+AT(bake_component, flags, 56);
 
 MINOR_0(bake_result, 24);
 AT(bake_result, struct_size, 0);
@@ -105,6 +112,12 @@ MINOR_1(bake_restore, 40);
 AT(bake_restore, flags, 16);
 AT(bake_restore, backup, 24);
 AT(bake_restore, as_group, 32);
+MINOR_2(bake_restore, 80);
+AT(bake_restore, as_name, 40);
+AT(bake_restore, parts, 48);
+AT(bake_restore, at_ns, 56);
+AT(bake_restore, pipeline, 64);
+AT(bake_restore, program, 72);
 
 MINOR_0(bake_source_ops, 136);
 AT(bake_source_ops, struct_size, 0);
@@ -133,6 +146,10 @@ AT(bake_source_ops, restore_begin, 168);
 AT(bake_source_ops, switch_group, 176);
 AT(bake_source_ops, restore_end, 184);
 AT(bake_source_ops, undo_group, 192);
+MINOR_2(bake_source_ops, 224);
+AT(bake_source_ops, traits, 200);
+AT(bake_source_ops, logs_pull, 208);
+AT(bake_source_ops, logs_follow, 216);
 
 MINOR_0(bake_transform_ops, 72);
 AT(bake_transform_ops, struct_size, 0);
@@ -249,6 +266,15 @@ IS(BAKE_HAS_MTIME, 1u << 2);
 IS(BAKE_HAS_CTIME, 1u << 3);
 IS(BAKE_HAS_INODE, 1u << 4);
 IS(BAKE_HAS_XATTRS, 1u << 5);
+IS(BAKE_HOLD_PREVIEW, 1u << 0);
+IS(BAKE_RESTORE_KEEP_RUNNING, 1u << 0);
+IS(BAKE_RESTORE_KEEP_STOPPED, 1u << 1);
+IS(BAKE_UNORDERED, 1u << 0);
+IS(BAKE_NAMES_BELOW, 1u << 0);
+IS(BAKE_INSPECTS, 1u << 1);
+IS(BAKE_DRILLS, 1u << 2);
+IS(BAKE_HAS_PARTS, 1u << 3);
+IS(BAKE_HAS_LOGS, 1u << 4);
 IS(BAKE_COMPRESSES, 1u << 0);
 IS(BAKE_ENCRYPTS, 1u << 1);
 IS(BAKE_SMALL_OBJECT, 1u << 0);

@@ -1,6 +1,7 @@
 /* Loads one plugin as the engine does and compares what is said with the case's file:
- * load_case DIR KIND-NAME EXPECTED. A plugin that loads says "ok" and its options' keys; DIR stands
- * for its directory. load_case_next.c builds this file once more, as the engine of the next minor.
+ * load_case DIR KIND-NAME EXPECTED. A plugin that loads says "ok", its options' keys and traits;
+ * DIR stands for its directory. load_case_next.c builds this file once more, as the engine of the
+ * next minor.
  */
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -63,6 +64,8 @@ static void say_loaded(struct bk_buf *said, const struct bk_plugin *p)
     (void)bk_buf_str(said, lacks_next(p) ? "ok" : "members came from nowhere");
     for (const struct bake_option *o = p->options; o->key; o++)
         (void)bk_buf_printf(said, " %s", o->key);
+    if (p->kind == BK_SOURCE && p->source.traits)
+        (void)bk_buf_printf(said, " traits=%x", (unsigned)p->source.traits);
 }
 
 static int load(const char *dir, enum bk_kind kind, const char *name, struct bk_buf *said)

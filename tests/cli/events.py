@@ -8,7 +8,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 TIMES = {"start", "end", "time", "created", "mtime"}
 WHOLE = re.compile(r"(bytes|size|entries|count|objects|kept|removed|failed|warnings|missing|damaged"
                    r"|exit_code|line|column)")
-TYPES = {"status", "component", "group", "warning", "error", "verified", "retention", "plan", "summary"}
+TYPES = {"status", "component", "group", "drill", "warning", "error", "verified", "retention", "plan", "logs", "summary"}
 
 
 def unique(pairs):

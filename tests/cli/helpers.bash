@@ -279,3 +279,23 @@ expect_nobody() {
 give() {
     [ "$(id -u)" -ne 0 ] || chown -R 65534:65534 "$@"
 }
+
+# ---- a source with names below its own --------------------------------------
+
+# below FILE OPTIONS [LINE...]: the source "app", with shop.sql and blog.sql as blobs, and whatever
+# the options say; what it was told is in the file calls.
+below() {
+    local file=$1 options=${2-}
+    shift $(($# < 2 ? $# : 2))
+    {
+        printf 'pipeline: demo\nsources:\n'
+        printf '  - {name: app, plugin: below, dir: ., log: calls, blobs: [shop.sql, blog.sql]%s}\n' \
+            "${options:+, $options}"
+        printf 'sinks: [{plugin: local, path: store}]\nparallel: 1\n'
+        printf '%s\n' "$@"
+    } >"$file"
+    [ -e shop.sql ] || echo "sound shop" >shop.sql
+    [ -e blog.sql ] || echo "sound blog" >blog.sql
+}
+
+called() { same calls "$(grep -v '^open' calls)" "$1"; }

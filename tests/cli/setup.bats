@@ -8,8 +8,9 @@ load helpers
     out_has "sink-local"
     out_has "source-staged      1.0"
     expect 0 plugins --json
-    document '[.plugins[] | "\(.kind)-\(.name)"] | sort == ["sink-local", "source-docker", "source-files",
-        "source-groups", "source-groups-back", "source-staged", "transform-zstd"]'
+    document '[.plugins[] | "\(.kind)-\(.name)"] | sort == ["sink-local", "source-below",
+        "source-below-free", "source-docker", "source-files", "source-groups", "source-groups-back",
+        "source-logging", "source-mariadb", "source-postgres", "source-staged", "transform-zstd"]'
 }
 
 @test "plugins NAME: its options" {
@@ -43,7 +44,7 @@ load helpers
     err_has "sink-broken"
     BAKENGINE_PLUGIN_PATH=$WORK/plugins expect 2 plugins --json
     document '[.plugins[] | "\(.kind)-\(.name)"] | sort == ["sink-local", "source-docker", "source-files",
-        "transform-zstd"]'
+        "source-mariadb", "source-postgres", "transform-zstd"]'
     BAKENGINE_PLUGIN_PATH=$WORK/plugins expect 2 doctor
     out_has "FAILED  plugin 'sink-broken' loads: "
     out_has "ok      plugin 'sink-local' loads"

@@ -47,10 +47,8 @@ class DockerBench(bake.Bench):
 
     def stack(self, project, *services, file=None):
         """Brings a stack up, healthy; takes it down with its volumes at the end."""
-        volumes = self.bed.api("GET", "/volumes")["Volumes"] or []
-        if self.bed.containers(project) or any(v["Name"].startswith(project + "_") for v in volumes):
-            self.bed.compose(project, "down", "-v", "-t", "1", file=file)
-        self.addCleanup(self.bed.compose, project, "down", "-v", "-t", "1", file=file)
+        self.bed.drop(project)
+        self.addCleanup(self.bed.drop, project)
         self.bed.compose(project, "up", "-d", *services, file=file)
         self.bed.wait_healthy(project)
 

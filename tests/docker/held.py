@@ -44,9 +44,8 @@ class HeldBench(dock.DockerBench):
         """Nothing of the stack stays, nor of what the program keeps."""
         if not cls.bed.alive():
             return
-        for name, c in cls.bed.containers().items():
-            if name.startswith((cls.project, "bakengine")) and c["Id"] not in keep:
-                cls.bed.api("DELETE", f"/containers/{c['Id']}?force=1&v=1")
+        cls.bed.remove([c["Id"] for name, c in cls.bed.containers().items()
+                        if name.startswith((cls.project, "bakengine")) and c["Id"] not in keep])
         for name in cls.volumes():
             if name.startswith((cls.project, "bakengine")) and name not in keep:
                 cls.bed.api("DELETE", f"/volumes/{name}?force=1")
@@ -114,19 +113,19 @@ class HeldBench(dock.DockerBench):
             for name in os.listdir(root):
                 bake.forget(os.path.join(root, name))
             self.refill(volume, count, b"old")
-        for name in self.running:
-            if now[name]["State"] != "running":
-                self.bed.api("POST", f"/containers/{name}/start")
+        self.bed.at_once(lambda n: self.bed.api("POST", f"/containers/{n}/start"),
+                         [n for n in self.running if now[n]["State"] != "running"])
         return True
 
     def make(self, files):
         data, web = self.volume("data", files), self.volume("web", files // 2)
-        self.container("store", f"{data}:/data", paths={"data": "/data"})
-        self.container("twin", f"{data}:/mine")
+        self.container("store", f"{data}:/data", paths={"data": "/data"}, start=False)
+        self.container("twin", f"{data}:/mine", start=False)
         self.container("web", f"{web}:/web", paths={"web": "/web"},
-                       depends="store:service_started:false")
-        self.container("idle")
+                       depends="store:service_started:false", start=False)
+        self.container("idle", start=False)
         self.container("off", f"{data}:/data", start=False)
+        self.bed.at_once(lambda n: self.bed.api("POST", f"/containers/{n}/start"), self.running)
 
     def drive(self, **options):
         options.setdefault("projects", [self.project])

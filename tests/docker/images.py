@@ -1,6 +1,5 @@
 """Three small images, made without a registry from unpacked Debian packages: PostgreSQL 15 and
-MariaDB 10.11 with entry points that do what the official images' do, and a bare application. The same
-input gives the same image, so that loading it again costs nothing."""
+MariaDB 10.11 with entry points that do what the official images' do, and a bare application."""
 import glob
 import hashlib
 import io
@@ -45,6 +44,10 @@ class Root:
 
     def at(self, name):
         return os.path.join(self.top, name)
+
+    def read(self, name):
+        with open(self.at(name), encoding="utf-8") as f:
+            return f.read()
 
     def write(self, name, text):
         with open(self.at(name), "w", encoding="utf-8") as out:
@@ -101,6 +104,21 @@ class Root:
                 shutil.copy2(os.path.realpath(path), self.at(f"{LIB}/{name}"))
         shutil.copy2("/lib64/ld-linux-x86-64.so.2", self.at("usr/lib64/ld-linux-x86-64.so.2"))
 
+    def template(self, user):
+        """What initialising a database begins with, made once: the entry point copies it."""
+        folder = self.at("usr/share/bake/data")
+        os.makedirs(folder)
+        account = re.search(f"^{user}:x:([0-9]+):", self.read("etc/passwd"), re.MULTILINE)
+        os.chown(folder, int(account[1]), int(account[1]))
+        inside = ["chroot", self.top, "env", "-i", f"PATH={PATHS}:/{PG}/bin", "LANG=C.UTF-8", "gosu", user,
+                  "docker-entrypoint.sh", "template", "/usr/share/bake/data"]
+        script = 'mount --bind /dev "$0" && exec "$@"'
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script, self.at("dev"), *inside],
+                              capture_output=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"no database of '{user}': {(done.stdout + done.stderr).decode()}")
+        subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+
     def entry(self, name):
         for source, target in [(name, "docker-entrypoint.sh"), ("gosu", "gosu")]:
             target = self.at("usr/local/bin/" + target)
@@ -130,6 +148,7 @@ def postgres(tree, folder):
     root.libraries(f"{PG}/bin/*", f"{PG}/lib/*.so", "usr/bin/bash", "usr/bin/dash",
                    "usr/bin/setpriv")
     root.entry("postgres.sh")
+    root.template("postgres")
     return root, {"Env": [f"PATH={PATHS}:/{PG}/bin", "LANG=C.UTF-8", "PG_MAJOR=15",
                           "PGDATA=/var/lib/postgresql/data"],
                   "Volumes": {"/var/lib/postgresql/data": {}}, "StopSignal": "SIGINT",
@@ -155,6 +174,7 @@ def mariadb(tree, folder):
     root.write("etc/mysql/my.cnf",
                "[mariadbd]\nuser=mysql\ndatadir=/var/lib/mysql\nsocket=/run/mysqld/mysqld.sock\n"
                "pid-file=/run/mysqld/mysqld.pid\nbind-address=0.0.0.0\nskip-name-resolve\n"
+               "innodb-flush-log-at-trx-commit=0\ninnodb-log-file-size=8M\n"  # they need not last
                "[client]\nsocket=/run/mysqld/mysqld.sock\n!includedir /etc/mysql/conf.d/\n")
     root.take("usr/lib/locale/C.utf8")
     for zone in ["Etc", "UTC", "GMT"]:
@@ -163,6 +183,7 @@ def mariadb(tree, folder):
     root.libraries("usr/sbin/mariadbd", *("usr/bin/" + t for t in MARIA_TOOLS), "usr/bin/bash",
                    "usr/bin/dash", "usr/bin/setpriv")
     root.entry("mariadb.sh")
+    root.template("mysql")
     return root, {"Env": [f"PATH={PATHS}", "LANG=C.UTF-8"], "Volumes": {"/var/lib/mysql": {}},
                   "ExposedPorts": {"3306/tcp": {}}, "Entrypoint": ["docker-entrypoint.sh"],
                   "Cmd": ["mariadbd"]}
@@ -216,9 +237,16 @@ def pack(root, config, tag):
 
 
 def make(tree, folder, tag):
-    """The image as a tar; made once."""
-    path = os.path.join(folder, tag.replace("/", "-").replace(":", "-") + ".tar")
+    """The image as a tar; made once, and again when what makes it is another."""
+    digest = hashlib.sha256()
+    for source in [__file__, *sorted(glob.glob(os.path.join(HERE, "entry", "*")))]:
+        with open(source, "rb") as f:
+            digest.update(f.read())
+    name = tag.replace("/", "-").replace(":", "-")
+    path = os.path.join(folder, f"{name}-{digest.hexdigest()[:12]}.tar")
     if not os.path.exists(path):
+        for old in glob.glob(os.path.join(folder, name + "*.tar")):
+            os.remove(old)
         root, config = ALL[tag](tree, path + ".root")
         with open(path + ".part", "wb") as out:
             out.write(pack(root, config, tag))

@@ -124,8 +124,8 @@ class SpoiltBench(RestoreBench):
         self.forget_kept()
 
     def make(self):
-        self.compose("down", "-v", "-t", "1")
-        unittest.addModuleCleanup(self.compose, "down", "-v", "-t", "1")
+        self.bed.drop("shop")
+        unittest.addModuleCleanup(self.bed.drop, "shop")
         self.compose("up", "-d")
         self.bed.wait_healthy("shop")
         self.fill()

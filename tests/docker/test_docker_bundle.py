@@ -52,7 +52,7 @@ class Bundles(spoilt.RestoreBench):
         self.bake("verify", self.file, "--level", "read")
         # destroyed, and brought back by the seeds' commands
         if bake.LONG:
-            self.bed.compose("shop", "down", "-v", "-t", "1")
+            self.bed.drop("shop")
             self.bed.compose("shop", "up", "-d")
             self.bed.wait_healthy("shop")
         else:
@@ -88,7 +88,7 @@ class Bundles(spoilt.RestoreBench):
         pipeline = self.drive(bare, name="other")
         self.assertIn(os.path.basename(self.bundle)[:-8], self.bake("list", pipeline).text)
         self.bake("verify", pipeline, "latest", "--level", "read")
-        self.bed.compose("shop", "down", "-v", "-t", "1")
+        self.bed.drop("shop")
         result = self.restore(pipeline, "--stack", "shop")
         self.assertIn("made", str(result.of("group")))
         self.assert_same(self.before, self.look())

@@ -144,7 +144,7 @@ class RestoreBench(held.HeldBench):
 
 
 class Kills(RestoreBench):
-    kills = 60 if bake.LONG else 4
+    kills = 60 if bake.LONG else 3
 
     def test_at_random_moments(self):
         self.prepare()

@@ -202,7 +202,7 @@ services:
 volumes:
   shared:
 """)
-        self.addCleanup(self.bed.compose, "odd", "down", "-v", "-t", "1", file=file)
+        self.addCleanup(self.bed.drop, "odd")
         self.bed.compose("odd", "up", "-d", "--scale", "app=3", file=file)
         result = self.go(self.pipe())
         self.assertEqual(sorted(n for n in self.status(result) if "/volumes/" in n), [

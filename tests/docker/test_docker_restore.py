@@ -192,7 +192,7 @@ class Restores(SpoiltBench):
         """Both run, with nothing in common; the first is not touched."""
         now = self.spoilt()
         state = {n: self.bed.inspect(n)["State"]["StartedAt"] for n in ALL}
-        self.addCleanup(self.bed.compose, "twin", "down", "-v", "-t", "1", file=self.file)
+        self.addCleanup(self.bed.drop, "twin")
         pipeline = self.drive(self.store)
         result = self.restore(pipeline, "--stack", "shop", "--as-project", "twin")
         self.assertIn("published ports are left out", result.text)

@@ -16,8 +16,8 @@ class Shop(dock.DockerBench):
         """The stack, new or as the test before has brought it back; what is in it."""
         good, Shop.good = Shop.good, None
         if not good:
-            self.bed.compose("shop", "down", "-v", "-t", "1")
-            unittest.addModuleCleanup(self.bed.compose, "shop", "down", "-v", "-t", "1")
+            self.bed.drop("shop")
+            unittest.addModuleCleanup(self.bed.drop, "shop")
             self.bed.compose("shop", "up", "-d")
             self.bed.wait_healthy("shop")
             self.fill()
@@ -33,7 +33,7 @@ class Roundtrip(Shop):
         self.assertEqual(result.summary["status"], "ok", str(result))
         self.assertEqual(self.bed.running("shop"), ["shop_app_1", "shop_cache_1", "shop_db_1",
                                                     "shop_mariadb_1"])
-        self.bed.compose("shop", "down", "-v", "-t", "1")
+        self.bed.drop("shop")
         self.assertEqual(self.bed.containers("shop"), {})
         result = self.bake("restore", pipeline, "--json")
         self.assertEqual(result.summary["status"], "ok", str(result))
@@ -104,7 +104,7 @@ class Seeds(Shop):
         self.assertIn(name, listed)
         self.assertIn(other, listed)
         self.assertIn("shop/app/volumes/uploads", self.bake("ls", pipeline, other).text)
-        self.bed.compose("shop", "down", "-v", "-t", "1")
+        self.bed.drop("shop")
         self.bed.compose("shop", "up", "--no-start")  # as the seeds ask: the containers must exist
         result = self.bake("restore", pipeline, "latest", "--stack", "shop", "--json")
         self.assertEqual(result.summary["id"], name, str(result))

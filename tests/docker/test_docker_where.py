@@ -67,7 +67,7 @@ class Tcp(WhereBench):
 class Swapped(WhereBench):
     """The container swaps a directory of its volume for a link that leads out, all the time."""
 
-    rounds = 40 if bake.LONG else 6
+    rounds = 40 if bake.LONG else 3
 
     def setUp(self):
         super().setUp()

@@ -85,28 +85,40 @@ static struct ms_object *find(struct memsink *s, const char *name)
     return i < s->n && bk_streq(s->objects[i].name, name) ? &s->objects[i] : NULL;
 }
 
-static void store(struct memsink *s, const char *name, const void *data, size_t n)
+/* False: no memory; nothing has changed. */
+static bool store(struct memsink *s, const char *name, const void *data, size_t n)
 {
-    struct ms_object *o = find(s, name);
+    struct ms_object *o = find(s, name), *more;
+    char *copy = malloc(n ? n : 1), *own = o ? NULL : bk_strdup(name);
 
+    if (!copy || (!o && !own)) {
+        free(copy);
+        free(own);
+        return false;
+    }
     if (!o) {
         size_t at = lower(s, name);
 
-        s->objects = realloc(s->objects, (s->n + 1) * sizeof(*s->objects));
-        assert(s->objects);
+        more = realloc(s->objects, (s->n + 1) * sizeof(*s->objects));
+        if (!more) {
+            free(copy);
+            free(own);
+            return false;
+        }
+        s->objects = more;
         o = &s->objects[at];
         memmove(o + 1, o, (s->n - at) * sizeof(*o));
         memset(o, 0, sizeof(*o));
-        o->name = bk_strdup(name);
+        o->name = own;
         s->n++;
     }
     free(o->data);
-    o->data = malloc(n ? n : 1);
-    assert(o->name && o->data);
+    o->data = copy;
     if (n)
         memcpy(o->data, data, n);
     o->n = n;
     o->mtime_ns = s->clock_ns;
+    return true;
 }
 
 static bool drop(struct memsink *s, const char *name)
@@ -134,9 +146,13 @@ struct ms_object *ms_find(struct memsink *s, const char *name)
 
 void ms_set(struct memsink *s, const char *name, const void *data, size_t n)
 {
+    bool stored;
+
     pthread_mutex_lock(&s->lock);
-    store(s, name, data, n);
+    stored = store(s, name, data, n);
     pthread_mutex_unlock(&s->lock);
+    if (!stored)
+        abort(); /* a test cannot go on like that */
 }
 
 void ms_set_time(struct memsink *s, const char *name, int64_t mtime_ns)
@@ -232,10 +248,12 @@ static int put_begin(void *self, struct bake_ctx *ctx, const char *name, uint64_
     if (rc < 0)
         return rc;
     p = calloc(1, sizeof(*p));
-    assert(p);
+    if (!p || !(p->name = bk_strdup(name))) {
+        free(p);
+        return bake_fail(ctx, BAKE_E_NOMEM, "out of memory");
+    }
     p->sink = self;
     p->ctx = ctx;
-    p->name = bk_strdup(name);
     p->flags = flags;
     count(self, &p->sink->puts_open, 1);
     *ret_put = p;
@@ -281,8 +299,8 @@ static int put_end(void *put)
         rc = f->rc;
     else if ((p->flags & BAKE_PUT_IF_ABSENT) && find(s, p->name))
         rc = BAKE_E_EXISTS;
-    else
-        store(s, p->name, p->data.data, p->data.len);
+    else if (!store(s, p->name, p->data.data, p->data.len))
+        rc = BAKE_E_NOMEM;
     if (f)
         rc = f->rc;
     pthread_mutex_unlock(&s->lock);

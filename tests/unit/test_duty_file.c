@@ -34,8 +34,11 @@ static int remove_dir(void **state)
 
 static uint64_t add(struct bk_duty_file *f, uint64_t id, const char *what)
 {
-    struct bk_obligation o = {id, (char *)"stacks", (char *)"docker", (char *)"/p.yaml",
-                              (char *)what};
+    struct bk_obligation o = {.id = id,
+                              .source = (char *)"stacks",
+                              .plugin = (char *)"docker",
+                              .pipeline = (char *)"/p.yaml",
+                              .what = (char *)what};
     struct bk_err err = {0};
 
     assert_int_equal(bk_duty_file_add(f, &o, &err), BAKE_OK);
@@ -99,6 +102,34 @@ static void test_kept_and_replaced(void **state)
     assert_int_equal(bk_duty_file_drop(&g, g.items[0].id, &err), BAKE_OK);
     bk_duty_file_close(&g);
     assert_int_equal(access(path, F_OK), -1); /* nothing is left: it goes */
+    free(path);
+}
+
+/* The options that counted are kept with it. */
+static void test_set(void **state)
+{
+    struct bk_duty_file f = BK_DUTY_FILE_INIT, g = BK_DUTY_FILE_INIT;
+    struct bk_obligation o = {.source = (char *)"app",
+                              .plugin = (char *)"postgres",
+                              .pipeline = (char *)"/p.yaml",
+                              .what = (char *)"{}"};
+    struct bk_err err = {0};
+    char *path;
+
+    (void)state;
+    assert_int_equal(bk_strv_add(&o.set, "app.port=7"), 0);
+    assert_int_equal(bk_strv_add(&o.set, "app.host=a\"b"), 0);
+    assert_int_equal(bk_duty_file_new(&f, &err), BAKE_OK);
+    assert_int_equal(bk_duty_file_add(&f, &o, &err), BAKE_OK);
+    assert_int_equal(f.items[0].set.n, 2);
+    bk_strv_free(&o.set);
+    path = die(&f);
+    assert_int_equal(bk_duty_file_take(path, &g, &err), BAKE_OK);
+    assert_int_equal(g.items[0].set.n, 2);
+    assert_string_equal(g.items[0].set.items[0], "app.port=7");
+    assert_string_equal(g.items[0].set.items[1], "app.host=a\"b");
+    assert_int_equal(bk_duty_file_drop(&g, o.id, &err), BAKE_OK);
+    bk_duty_file_close(&g);
     free(path);
 }
 
@@ -181,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_kept_and_replaced, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_set, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_line_cut_short, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_damaged_is_kept, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_guard_lets_go, make_dir, remove_dir),

@@ -12,6 +12,7 @@ static void same_comp(const struct bk_mcomp *a, const struct bk_mcomp *b)
     assert_true(bk_streq(a->error, b->error));
     assert_true(bk_streq(a->fingerprint, b->fingerprint));
     assert_int_equal(a->kind, b->kind);
+    assert_int_equal(a->unordered, b->unordered);
     assert_int_equal(a->status, b->status);
     assert_true(a->bytes_in == b->bytes_in && a->bytes_stored == b->bytes_stored);
     assert_true(a->entries == b->entries && a->warnings == b->warnings);
@@ -71,8 +72,12 @@ static void check_trip(struct bk_manifest *m)
 
 static void round_trip(void **state)
 {
+    struct bk_manifest *loose = kit_full();
+
     (void)state;
     check_trip(kit_full());
+    loose->comps[1].unordered = 1;
+    check_trip(loose);
     check_trip(kit_manifest(KIT_ID, "nightly", "h", 0, 0)); /* nothing was found */
     check_trip(kit_manifest(KIT_ID, "nightly", "h", 1762344000000000000, 300));
     bk_manifest_free(NULL);

@@ -202,6 +202,61 @@ static void without_a_cancel(void **state)
     assert_true(bk_monotonic_ms() - start >= 19);
 }
 
+static int logs_put(void *arg, const char *stream, const char *name, const char *path,
+                    struct bk_err *err)
+{
+    (void)snprintf(arg, 200, "%s %s %s", stream, name, path);
+    return bk_fail(err, BAKE_E_EXISTS, "it is there");
+}
+
+static int logs_get(void *arg, const char *stream, const char *name, const char *path,
+                    struct bk_err *err)
+{
+    (void)err;
+    (void)snprintf(arg, 200, "get %s %s %s", stream, name, path);
+    return BAKE_OK;
+}
+
+static int logs_list(void *arg, const char *stream,
+                     int (*each)(void *each_arg, const char *name, uint64_t size), void *each_arg,
+                     struct bk_err *err)
+{
+    (void)arg;
+    (void)err;
+    return each(each_arg, stream, 7);
+}
+
+static int stop(void *arg, const char *name, uint64_t size)
+{
+    (void)snprintf(arg, 200, "%s %llu", name, (unsigned long long)size);
+    return 5;
+}
+
+static void logs(void **state)
+{
+    (void)state;
+    char seen[200] = "";
+    const struct bk_ctx_logs archive = {logs_put, logs_get, logs_list, seen};
+    const struct bake_host *host;
+    struct bk_err err = {0};
+    struct bk_ctx ctx;
+    bk_ctx_init(&ctx, NULL, "source 'db'");
+    host = ctx.base.host;
+    assert_int_equal(host->log_put(&ctx.base, "s", "n", "p"), BAKE_E_UNSUPPORTED);
+    assert_int_equal(host->log_get(&ctx.base, "s", "n", "p"), BAKE_E_UNSUPPORTED);
+    assert_int_equal(host->log_list(&ctx.base, "s", stop, seen), BAKE_E_UNSUPPORTED);
+    assert_string_equal(ctx.err.text, "there is no log archive here");
+    ctx.logs = &archive;
+    assert_int_equal(host->log_put(&ctx.base, "s", "n", "p"), BAKE_E_EXISTS);
+    assert_string_equal(seen, "s n p");
+    assert_int_equal(bk_ctx_fail(&ctx, BAKE_E_EXISTS, &err), BAKE_E_EXISTS);
+    assert_string_equal(err.text, "source 'db': it is there");
+    assert_int_equal(host->log_get(&ctx.base, "s", "n", "p"), BAKE_OK);
+    assert_string_equal(seen, "get s n p");
+    assert_int_equal(host->log_list(&ctx.base, "s", stop, seen), 5);
+    assert_string_equal(seen, "s 7");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +271,7 @@ int main(void)
         cmocka_unit_test(reports_without_subject_and_of_unknown_severity),
         cmocka_unit_test(cancelling_is_seen),
         cmocka_unit_test(without_a_cancel),
+        cmocka_unit_test(logs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Which components are restored together, and which choices go with that. */
 #include "base/cleanup.h"
+#include "run/names.h"
 #include "run/restore_group.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -170,22 +171,112 @@ static void test_choices(void **state)
     bk_rgroups_free(f.groups, f.n_groups);
 }
 
-static void test_how(void **state)
+/* What goes with one source alone: another name, parts. */
+static void test_own_names(void **state)
 {
-    struct bk_restore_opts opts = {.force = true, .skip_start = true, .as_project = "other"};
-    struct bake_restore how = bk_restore_how(&opts, "id-1");
+    struct bk_restore_opts as = {.as_name = "trial"}, path = {.paths = {0}};
+    struct bk_err err;
+    struct fixture f;
 
     (void)state;
+    set_up(&f);
+    make(&f, N);
+    f.alone = 0;
+    assert_int_equal(check(&f, 1, &as, &err), BK_E_USAGE);
+    assert_non_null(strstr(err.text, "'--as-database' is not for what source 'one'"));
+    f.docker.source.traits = BAKE_NAMES_BELOW;
+    assert_int_equal(check(&f, 1, &as, &err), BAKE_OK);
+    assert_int_equal(check(&f, 2, &as, &err), BK_E_USAGE);
+    assert_int_equal(check(&f, 0, &as, &err), BK_E_USAGE);
+
+    assert_int_equal(bk_strv_add(&path.paths, "orders"), 0);
+    for (size_t i = 0; i < f.groups[0].n; i++)
+        ((struct bk_mcomp *)f.groups[0].comps[i])->kind = BAKE_BLOB;
+    assert_int_equal(check(&f, 1, &path, &err), BK_E_USAGE);
+    f.docker.source.traits = BAKE_HAS_PARTS;
+    assert_int_equal(check(&f, 1, &path, &err), BAKE_OK);
+    ((struct bk_mcomp *)f.groups[0].comps[0])->kind = BAKE_TREE;
+    assert_int_equal(check(&f, 1, &path, &err), BK_E_USAGE);
+    bk_strv_free(&path.paths);
+    bk_rgroups_free(f.groups, f.n_groups);
+}
+
+static void test_how(void **state)
+{
+    struct bk_restore_opts opts = {
+        .force = true, .skip_start = true, .as_project = "other", .as_name = "trial", .at_ns = 5};
+    struct bk_manifest m = {.id = (char *)"id-1"};
+    struct bk_restore_env env = {.opts = &opts, .manifest = &m};
+    struct fixture f;
+    struct bake_restore how;
+
+    (void)state;
+    set_up(&f);
+    assert_int_equal(bk_strv_add(&opts.paths, "orders"), 0);
+    how = bk_restore_how(&env, &f.parts[1]);
     assert_int_equal(how.purpose, BAKE_RESTORE);
     assert_int_equal(how.force, 1);
     assert_int_equal(how.flags, BAKE_RESTORE_KEEP_STOPPED);
     assert_string_equal(how.backup, "id-1");
     assert_string_equal(how.as_group, "other");
+    assert_string_equal(how.as_name, "trial");
+    assert_null(how.parts); /* it has neither */
+    assert_int_equal(how.at_ns, 0);
+    f.docker.source.traits = BAKE_HAS_PARTS | BAKE_HAS_LOGS;
+    how = bk_restore_how(&env, &f.parts[1]);
+    assert_string_equal(how.parts[0], "orders");
+    assert_null(how.parts[1]);
+    assert_int_equal(how.at_ns, 5);
     opts.dry_run = true;
     opts.skip_stop = true;
-    how = bk_restore_how(&opts, "id-1");
+    how = bk_restore_how(&env, &f.parts[1]);
     assert_int_equal(how.purpose, BAKE_INSPECT);
     assert_int_equal(how.flags, BAKE_RESTORE_KEEP_STOPPED | BAKE_RESTORE_KEEP_RUNNING);
+    env.purpose = BAKE_DRILL;
+    how = bk_restore_how(&env, &f.parts[1]);
+    assert_int_equal(how.purpose, BAKE_DRILL);
+    bk_strv_free(&opts.paths);
+}
+
+/* To and fro; what was another's is refused. */
+static void test_names(void **state)
+{
+    static const char *const own[] = {".", "shop.sql", "a/b", "one"};
+    static const char *const full[] = {"one", "one/shop.sql", "one/a/b", "one/one"};
+    struct bake_component c;
+    struct bk_err err = {0};
+    struct fixture f;
+    char *facts = NULL;
+
+    (void)state;
+    set_up(&f);
+    for (size_t i = 0; i < BK_LEN(own); i++) {
+        char *name BK_FREE = NULL, *group BK_FREE = NULL, *plain BK_FREE = NULL;
+
+        f.docker.source.traits = BAKE_NAMES_BELOW;
+        name = bk_name_from_source(&f.parts[1], own[i]);
+        group = bk_group_from_source(&f.parts[1], own[i]);
+        assert_string_equal(name, full[i]);
+        assert_string_equal(group, full[i]);
+        assert_string_equal(bk_name_to_source(&f.parts[1], full[i]), own[i]);
+        assert_string_equal(bk_group_to_source(&f.parts[1], full[i]), own[i]);
+        f.docker.source.traits = 0;
+        plain = bk_group_from_source(&f.parts[1], own[i]);
+        assert_string_equal(plain, own[i]);
+    }
+    f.docker.source.traits = BAKE_NAMES_BELOW;
+    assert_null(bk_name_to_source(&f.parts[1], "ones/x"));
+    assert_null(bk_name_to_source(&f.parts[1], "shop/a"));
+    assert_int_equal(bk_restore_describe(&f.parts[1], &f.comps[0], &c, &facts, &err),
+                     BAKE_E_CORRUPT);
+    f.comps[0].name = (char *)"one/a";
+    f.comps[0].group = (char *)"one";
+    f.comps[0].kind = BAKE_TREE;
+    f.comps[0].unordered = 1;
+    assert_int_equal(bk_restore_describe(&f.parts[1], &f.comps[0], &c, &facts, &err), BAKE_OK);
+    assert_string_equal(c.name, "a");
+    assert_string_equal(c.group, ".");
+    assert_int_equal(c.flags, BAKE_UNORDERED);
 }
 
 static void test_describe(void **state)
@@ -217,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_groups),  cmocka_unit_test(test_part),
         cmocka_unit_test(test_nothing), cmocka_unit_test(test_choices),
         cmocka_unit_test(test_how),     cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_names),   cmocka_unit_test(test_own_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

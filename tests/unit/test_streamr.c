@@ -226,7 +226,8 @@ static void cut_at(struct fix *x, const struct bk_buf *b, const size_t *places, 
 }
 
 /* Numbers of the entries that came: "0-99 200-299"; the failures in between as '!'. */
-static void read_records(struct fix *x, const struct bk_refs *refs, char *ret, size_t cap)
+static void read_as(struct fix *x, const struct bk_refs *refs, bool unordered, char *ret,
+                    size_t cap)
 {
     struct bk_stored_entry e = {.flags = 0};
     struct bk_records *r;
@@ -234,6 +235,8 @@ static void read_records(struct fix *x, const struct bk_refs *refs, char *ret, s
 
     ret[0] = '\0';
     assert_int_equal(bk_records_new(x->f, refs, 1u << 20, &r, &x->k.err), 0);
+    if (unordered)
+        bk_records_unordered(r);
     while ((rc = bk_records_next(r, &e, &x->k.err)) != BAKE_END) {
         size_t n = strlen(ret);
         int number = 0;
@@ -255,6 +258,11 @@ static void read_records(struct fix *x, const struct bk_refs *refs, char *ret, s
         (void)snprintf(ret + strlen(ret), cap - strlen(ret), "%d", last);
     bk_stored_entry_release(&e);
     bk_records_free(r);
+}
+
+static void read_records(struct fix *x, const struct bk_refs *refs, char *ret, size_t cap)
+{
+    read_as(x, refs, false, ret, cap);
 }
 
 static void borders(void **state)
@@ -302,6 +310,8 @@ static void resumed(void **state)
     refs.refs[3] = refs.refs[0]; /* older paths: no */
     read_records(x, &refs, got, sizeof(got));
     assert_string_equal(got, "0-199 !400-699");
+    read_as(x, &refs, true, got, sizeof(got)); /* unless there is no order */
+    assert_string_equal(got, "0-199 !0-99 400-699");
     refs.refs[6].id.b[0] ^= 1;
     read_records(x, &refs, got, sizeof(got));
     assert_string_equal(got, "0-199 !400-599 !");

@@ -17,8 +17,23 @@ quoted() { printf '%s' "$1" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"; }
 
 client() { mariadb --no-defaults --socket=/run/mysqld/mysqld.sock -uroot "$@"; }
 
+system_tables() { # system_tables DIR: nothing of them depends on the environment
+    {
+        printf 'create database mysql;\nuse mysql;\nset @auth_root_socket=null;\n'
+        cat $share/mysql_system_tables.sql $share/mysql_performance_tables.sql \
+            $share/mysql_system_tables_data.sql $share/maria_add_gis_sp_bootstrap.sql \
+            $share/mysql_sys_schema.sql
+    } | mariadbd --no-defaults --bootstrap --datadir="$1" --lc-messages-dir=$share --basedir=/usr \
+        --skip-networking --log-warnings=0 --enforce-storage-engine= \
+        --innodb-buffer-pool-size=16M --innodb-log-file-size=8M --innodb-flush-log-at-trx-commit=0
+}
+
+data=/var/lib/mysql share=/usr/share/mysql template=/usr/share/bake/data
+if [ "${1:-}" = template ]; then # when the image is made
+    system_tables "$2"
+    exit
+fi
 [ "${1:-}" = mariadbd ] || exec "$@"
-data=/var/lib/mysql share=/usr/share/mysql
 if [ "$(id -u)" = 0 ]; then
     mkdir -p $data /run/mysqld
     chown -R mysql: $data /run/mysqld
@@ -33,21 +48,15 @@ if [ ! -d $data/mysql ]; then
         echo "no root password is given" >&2
         exit 1
     fi
-    {
-        printf 'create database mysql;\nuse mysql;\nset @auth_root_socket=null;\n'
-        cat $share/mysql_system_tables.sql $share/mysql_performance_tables.sql \
-            $share/mysql_system_tables_data.sql $share/maria_add_gis_sp_bootstrap.sql \
-            $share/mysql_sys_schema.sql
-    } | mariadbd --no-defaults --bootstrap --datadir=$data --lc-messages-dir=$share --basedir=/usr \
-        --skip-networking --log-warnings=0 --enforce-storage-engine= \
-        --innodb-buffer-pool-size=16M --innodb-flush-log-at-trx-commit=0
+    cp -R $template/. $data
+    chmod -R u=rwX,go= $data
     "$@" --skip-networking --expire-logs-days=0 &
     server=$!
     i=0
     until client -e 'select 1' >/dev/null 2>&1; do
         i=$((i + 1))
-        [ $i -lt 300 ] || exit 1
-        sleep 0.1
+        [ $i -lt 600 ] || exit 1
+        sleep 0.05
     done
     {
         echo "set @@session.sql_log_bin=0;"

@@ -1,0 +1,1 @@
+bake_fuzz_target(pg_base DEPENDS bake_postgres)

@@ -1,0 +1,1 @@
+bake_fuzz_target(pg_scan DEPENDS bake_postgres)

@@ -1,0 +1,1 @@
+bake_fuzz_target(wal DEPENDS bake_run)
