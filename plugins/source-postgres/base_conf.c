@@ -83,7 +83,8 @@ static char *target_of(const struct pg_way *w)
     char text[64];
     time_t seconds = (time_t)(w->at_ns / 1000000000);
     long micros = (long)(w->at_ns % 1000000000 / 1000);
-    if (clock_gettime(CLOCK_REALTIME, &now) == 0 && seconds >= now.tv_sec)
+    if (clock_gettime(CLOCK_REALTIME, &now) == 0 &&
+        w->at_ns > (int64_t)now.tv_sec * 1000000000 + now.tv_nsec)
         return strdup("");
     if (!gmtime_r(&seconds, &tm) || strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm) == 0)
         return NULL;

@@ -123,7 +123,7 @@ class Bench(unittest.TestCase):
 
     def finish(self, p, timeout=None):
         argv, out, err = p.bake
-        if timeout is not None:
+        if timeout is not None or p.returncode is not None:  # a signal was sent to what had ended
             p.wait(timeout)
             code, rss = p.returncode, 0
         else:
