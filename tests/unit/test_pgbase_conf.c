@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct bed {
@@ -144,6 +145,21 @@ static void to_the_end(void **state)
     free(text);
 }
 
+/* A moment of this very second is past, too. */
+static void just_now(void **state)
+{
+    struct bed *b = *state;
+    struct timespec now;
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &now), 0);
+    b->way.at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    b->way.program = (char *)(uintptr_t) "/bin/bakengine";
+    b->way.pipeline = (char *)(uintptr_t) "/p.yaml";
+    assert_int_equal(pg_way_conf(&b->way), BAKE_OK);
+    char *text = content(b, "postgresql.auto.conf");
+    assert_non_null(strstr(text, "recovery_target_time ="));
+    free(text);
+}
+
 static void quoting(void **state)
 {
     (void)state;
@@ -164,6 +180,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_moment, up, down),
         cmocka_unit_test_setup_teardown(with_moment, up, down),
         cmocka_unit_test_setup_teardown(to_the_end, up, down),
+        cmocka_unit_test_setup_teardown(just_now, up, down),
         cmocka_unit_test(quoting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
