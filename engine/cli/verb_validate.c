@@ -92,10 +92,10 @@ static int validate_file(struct bk_cli *cli, struct bk_registry *reg, const char
 int bk_verb_validate(struct bk_cli *cli, struct bk_err *err)
 {
     struct found found = {cli->args.json ? json_array() : NULL};
-    struct bk_registry *reg;
+    struct bk_registry *reg = NULL;
     int worst = bk_registry_new(&reg, err), rc;
 
-    for (size_t i = 0; worst != BAKE_E_CANCELLED && i < cli->args.n_pos; i++) {
+    for (size_t i = 0; reg && worst != BAKE_E_CANCELLED && i < cli->args.n_pos; i++) {
         struct bk_err why = {0};
 
         rc = validate_file(cli, reg, cli->args.pos[i], &found, &why);

@@ -12,6 +12,15 @@ load helpers
     absent store state
 }
 
+@test "a plugin path that is none" {
+    pipeline p.yaml demo
+    BAKENGINE_PLUGIN_PATH='' expect 2 validate p.yaml
+    err_has "BAKENGINE_PLUGIN_PATH has an empty item"
+    BAKENGINE_PLUGIN_PATH=relative expect 2 validate p.yaml --json
+    document '.valid == false and .messages == []'
+    err_has "has the relative path 'relative'"
+}
+
 @test "mistakes are FILE:LINE:COLUMN, all at once, on standard error" {
     mkdir conf
     cat >conf/p.yaml <<'Y'
