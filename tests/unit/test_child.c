@@ -362,7 +362,7 @@ static void test_user(void **state)
                    "%u %u 1 %s nobody nobody / none\nUid: %u %u %u %u Gid: %u %u %u %u ", u, g,
                    pw->pw_dir, u, u, u, u, g, g, g, g);
     spec.user = "nobody";
-    assert_int_equal(setenv("TMPDIR", "/root/tmp", 1), 0);
+    assert_int_equal(setenv("TMPDIR", "/nowhere/tmp", 1), 0);
     out = run(&spec, NULL);
     assert_int_equal(unsetenv("TMPDIR"), 0);
     assert_string_equal(out, want);

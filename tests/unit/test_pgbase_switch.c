@@ -11,6 +11,7 @@
 #include "base_way.h"
 #include "fakehost.h"
 #include "text.h"
+#include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,13 +62,13 @@ static bool has(const struct bed *b, const char *name, const char *text)
 /* Directories with a name of ours, anywhere. */
 static int ours(const struct bed *b)
 {
-    char command[160];
-    (void)snprintf(command, sizeof(command), "find %s -name '*bakengine-*' | wc -l", b->dir);
-    FILE *p = popen(command, "r");
-    int n = -1;
-    assert_non_null(p);
-    assert_int_equal(fscanf(p, "%d", &n), 1);
-    (void)pclose(p);
+    char *const roots[] = {(char *)(uintptr_t)b->dir, NULL};
+    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    int n = 0;
+    assert_non_null(walk);
+    for (FTSENT *e; (e = fts_read(walk));)
+        n += e->fts_info == FTS_D && strstr(e->fts_name, "bakengine-") != NULL;
+    (void)fts_close(walk);
     return n;
 }
 
